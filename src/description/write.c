@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * From an environment to its YAML text: see description.h.
+ *
+ * The text is made by hand and not by the library's emitter: it shall look the same with every version of the library,
+ * and file names shall not be able to look like what they are not.
+ */
+#include "description/description.h"
+
+#include "base/cleanup.h"
+#include "description/yaml.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define KEY_LIMIT 512 /* bytes of a written key. YAML wants "? key" beyond 1024 characters */
+
+static bool is_utf8(const char *s)
+{
+        uint32_t point;
+        for (size_t length = strlen(s), n; length; s += n, length -= n) {
+                n = utf8_decode(s, length, &point);
+                if (!n)
+                        return false;
+        }
+        return true;
+}
+
+/* Does `s` mean itself without quotes, to every YAML reader? */
+static bool is_plain(const char *s)
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+@%=~-";
+        static const char *const taken[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "host", "empty"};
+        if (s[strspn(s, rest)] || !(*s && (strchr(letters, *s) || *s == '/' || strncmp(s, "~/", 2) == 0)))
+                return false;
+        for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+                if (strcasecmp(s, taken[i]) == 0)
+                        return false;
+        return true;
+}
+
+/* Is it better not to write this character itself: one that YAML forbids, or that is not seen, or that reorders? */
+static bool is_hidden(uint32_t c)
+{
+        return c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD || c == 0x61C || c == 0x180E ||
+               (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) || (c >= 0x205F && c <= 0x206F) ||
+               c == 0x3000 || c == 0xFEFF || (c >= 0xFFF0 && c <= 0xFFFF) || (c & 0xFFFE) == 0xFFFE ||
+               (c >= 0xE0000 && c <= 0xE0FFF);
+}
+
+static void add_quoted(struct text *t, const char *s)
+{
+        text_add(t, "\"");
+        for (size_t length = strlen(s), n; length; s += n, length -= n) {
+                uint32_t point = 0;
+                n = utf8_decode(s, length, &point);
+                if (point == '\n')
+                        text_add(t, "\\n");
+                else if (point == '\t')
+                        text_add(t, "\\t");
+                else if (point == '"' || point == '\\')
+                        text_addf(t, "\\%c", (char)point);
+                else if (is_hidden(point))
+                        text_addf(t, point > 0xFFFF ? "\\U%08X" : point > 0xFF ? "\\u%04X" : "\\x%02X", (unsigned)point);
+                else
+                        text_add_bytes(t, s, n);
+        }
+        text_add(t, "\"");
+}
+
+static void add_binary(struct text *t, const char *s)
+{
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        const unsigned char *p = (const unsigned char *)s;
+        size_t length = strlen(s);
+        text_add(t, "!!binary \"");
+        for (size_t i = 0; i < length; i += 3) {
+                size_t n = length - i < 3 ? length - i : 3;
+                unsigned bits = (unsigned)p[i] << 16 | (n > 1 ? (unsigned)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0u);
+                char group[4] = {digits[bits >> 18], digits[bits >> 12 & 63], n > 1 ? digits[bits >> 6 & 63] : '=',
+                                 n > 2 ? digits[bits & 63] : '='};
+                text_add_bytes(t, group, sizeof group);
+        }
+        text_add(t, "\"");
+}
+
+static void add_string(struct text *t, const char *s)
+{
+        if (is_plain(s))
+                text_add(t, s);
+        else if (is_utf8(s))
+                add_quoted(t, s);
+        else
+                add_binary(t, s);
+}
+
+void description_add_comment(struct text *t, const char *indent, const char *label, const char *name)
+{
+        text_addf(t, "%s# %s: ", indent, label);
+        for (size_t length = strlen(name), n; length; name += n, length -= n) {
+                uint32_t point = 0;
+                n = utf8_decode(name, length, &point);
+                bool seen = n && !is_hidden(point);
+                n = n ? n : 1;
+                if (seen && point != '\\')
+                        text_add_bytes(t, name, n);
+                else
+                        for (size_t i = 0; i < n; i++)
+                                text_addf(t, seen ? "\\\\" : "\\x%02x", (unsigned char)name[i]);
+        }
+        text_add(t, "\n");
+}
+
+/* Base64 tells a reader nothing: a comment line shows what it stands for. */
+static void explain_binary(struct text *t, const char *indent, const char *s)
+{
+        if (!is_utf8(s))
+                description_add_comment(t, indent, "not UTF-8", s);
+}
+
+static void add_rule(struct text *t, const struct rule *rule)
+{
+        explain_binary(t, "  ", rule->path);
+        for (size_t i = 0; i < rule->source_count; i++)
+                explain_binary(t, "  ", rule->sources[i]);
+
+        cleanup_text struct text key = {0};
+        add_string(&key, rule->path);
+        text_addf(t, key.length > KEY_LIMIT ? "  ? %s\n  : " : "  %s: ", key.data);
+        if (rule->kind == RULE_FROM || rule->kind == RULE_UNION) {
+                bool list = rule->kind == RULE_UNION;
+                text_addf(t, "{%s: %s", rule_word(rule->kind), list ? "[" : "");
+                for (size_t i = 0; i < rule->source_count; i++) {
+                        text_add(t, i ? ", " : "");
+                        add_string(t, rule->sources[i]);
+                }
+                text_add(t, list ? "]}\n" : "}\n");
+        } else {
+                text_addf(t, "%s\n", rule_word(rule->kind));
+        }
+}
+
+char *description_write(const struct environment *e)
+{
+        struct text t = {0};
+        if (e->name) {
+                text_add(&t, "name: ");
+                add_string(&t, e->name);
+                text_add(&t, "\n");
+        }
+        /* What is decided is written even where it is the default: the text shall mean the same to a later version. */
+        if (e->root == ROOT_DIRECTORY) {
+                explain_binary(&t, "", e->root_path);
+                text_add(&t, "root: ");
+                add_string(&t, e->root_path);
+                text_add(&t, "\n");
+        } else {
+                text_addf(&t, "root: %s\n", e->root == ROOT_EMPTY ? "empty" : "host");
+        }
+        text_add(&t, "identity: self\n");
+        text_addf(&t, "network: %s\n", e->network == NETWORK_NONE ? "none" : "inherit");
+        text_addf(&t, "session: %s\n", e->session ? "yes" : "no");
+        if (e->hostname) {
+                text_add(&t, "hostname: ");
+                add_string(&t, e->hostname);
+                text_add(&t, "\n");
+        }
+        bool headed = false;
+        for (size_t i = 0; i < e->view.count; i++) {
+                if (e->view.rules[i].by_default)
+                        continue;
+                text_add(&t, headed ? "" : "view:\n");
+                headed = true;
+                add_rule(&t, &e->view.rules[i]);
+        }
+        return t.data;
+}

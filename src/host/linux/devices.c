@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* A minimal /dev: null zero full random urandom tty of the main system, terminals and shared memory of its own. */
+#include "host/linux/workplace.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "host/linux/kernel.h"
+
+#include <sys/stat.h>
+
+static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+static const char *const links[][2] = {{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"},
+                                       {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+                                       {"ptmx", "pts/ptmx"}};
+
+/* Attaches a clone of the main system's node `name` in the fresh /dev. */
+static int add_node(int dev, int from, const char *name, struct error *err)
+{
+        cleanup_close int node = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+        if (node < 0 || fstat(node, &st) < 0)
+                return errno == ENOENT ? 0 : error_sys(err, errno, "cannot open /dev/%s", name);
+        if (!S_ISCHR(st.st_mode)) /* in an environment inside another it may be missing; never take anything else for it */
+                return 0;
+        cleanup_close int tree = open_tree(node, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (tree < 0)
+                return error_sys(err, errno, "cannot clone /dev/%s", name);
+        cleanup_close int point = openat(dev, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (point < 0 || kernel_attach(tree, point) < 0)
+                return error_sys(err, errno, "cannot make /dev/%s inside", name);
+        return 0;
+}
+
+int devices_make(int dev, int from, struct error *err)
+{
+        for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+                int result = add_node(dev, from, nodes[i], err);
+                if (result < 0)
+                        return result;
+        }
+        for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+                if (symlinkat(links[i][1], dev, links[i][0]) < 0)
+                        return error_sys(err, errno, "cannot make /dev/%s inside", links[i][0]);
+        if (mkdirat(dev, "shm", 01777) < 0 || fchmodat(dev, "shm", 01777, 0) < 0 || mkdirat(dev, "pts", 0755) < 0)
+                return error_sys(err, errno, "cannot make directories in /dev inside");
+        return 0;
+}
+
+int devices_terminals(int pts, bool has_ids, struct error *err)
+{
+        char name[64];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", pts);
+        /* gid 5 is `tty` wherever the Filesystem Hierarchy is followed; with one id alone it does not exist inside. */
+        if (mount("devpts", name, "devpts", MS_NOSUID | MS_NOEXEC,
+                  has_ids ? "newinstance,ptmxmode=0666,mode=0620,gid=5" : "newinstance,ptmxmode=0666,mode=0620") < 0)
+                return error_sys(err, errno, "cannot mount terminals on /dev/pts inside");
+        return 0;
+}

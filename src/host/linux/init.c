@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The environment's first process: see init.h. */
+#include "host/linux/init.h"
+
+#include "base/cleanup.h"
+#include "base/tree.h"
+#include "host/linux/identity.h"
+#include "host/linux/kernel.h"
+#include "host/linux/report.h"
+#include "host/linux/terminal.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+static _Noreturn void give_up(const struct birth *birth, const struct error *err)
+{
+        report_send(birth->socket, REPORT_FAILED, 125, err, -1);
+        _exit(125);
+}
+
+/* A namespace without its power (as AppArmor on Ubuntu makes them): paddock outside finds out who forbids it. */
+static _Noreturn void forbidden(const struct birth *birth, const struct error *err)
+{
+        if (err->code != EPERM && err->code != EACCES)
+                give_up(birth, err);
+        report_send(birth->socket, REPORT_FORBIDDEN, err->code, err, -1);
+        _exit(125);
+}
+
+static int enter_namespaces(struct birth *birth, struct workplace *w, struct error *err)
+{
+        if (birth->superuser) {
+                struct report report;
+                if (report_receive(birth->socket, &report, NULL) != 1 || report.type != REPORT_GO)
+                        _exit(125); /* whoever failed has said why */
+                return superuser_enter(birth->superuser, w, birth->launch->state >= 0, err);
+        }
+        int result = identity_map_self(birth->uid, birth->gid, err);
+        if (result < 0)
+                return result;
+        /* Private, not slave: a mount that appears outside later would arrive here writable. */
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return error_sys(err, errno, "cannot make the mounts private");
+        return 0;
+}
+
+/* In a living view that another run made, the process list is the only thing to be this run's own. */
+static int join_view(struct error *err)
+{
+        if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+                return error_sys(err, errno, "cannot mount a process list of its own on /proc inside");
+        return 0;
+}
+
+/* What a scratch environment's init removes when nobody is left outside to do it. */
+struct remains {
+        int parent;
+        const char *name;
+};
+
+static pid_t start_program(struct birth *birth, int terminal, struct error *err)
+{
+        uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+        if (birth->launch->plan->own_network)
+                flags |= CLONE_NEWNET;
+        int mapped[2] = {-1, -1};
+        if (birth->superuser && pipe2(mapped, O_CLOEXEC) < 0)
+                return error_sys(err, errno, "cannot make a pipe");
+        pid_t program = kernel_fork(flags);
+        if (program == 0) {
+                if (mapped[1] >= 0)
+                        close(mapped[1]);
+                program_main(birth, terminal, mapped[0]);
+        }
+        int result = 0;
+        if (program < 0) {
+                result = error_sys(err, errno, "cannot make the program's namespaces");
+                if (err->code == ENOSPC || err->code == EUSERS)
+                        error_remedy(err, "a limit on namespaces is reached: see user.max_user_namespaces and the others "
+                                          "(sysctl), or too many environments lie inside each other (32)");
+        } else if (birth->superuser) {
+                result = identity_map_range(program, 0, IDENTITY_RANGE, err);
+                if (result == 0 && write(mapped[1], "", 1) != 1)
+                        result = error_sys(err, errno, "cannot start the program");
+        }
+        if (mapped[0] >= 0) {
+                close(mapped[0]);
+                close(mapped[1]);
+        }
+        return result < 0 ? result : program;
+}
+
+/* Reaps everything that died. Returns true when the program itself ended: *status is its. */
+static bool reap(const struct birth *birth, pid_t program, int *status)
+{
+        bool ended = false;
+        for (;;) {
+                int one;
+                pid_t pid = waitpid(-1, &one, WNOHANG | WUNTRACED | WCONTINUED);
+                if (pid <= 0)
+                        return ended;
+                if (pid != program)
+                        continue;
+                if (WIFSTOPPED(one)) {
+                        report_send(birth->socket, REPORT_STOPPED, WSTOPSIG(one), NULL, -1);
+                } else if (WIFCONTINUED(one)) {
+                        report_send(birth->socket, REPORT_CONTINUED, 0, NULL, -1);
+                } else {
+                        *status = one;
+                        ended = true;
+                }
+        }
+}
+
+/* Takes an order from outside. Returns false when outside is gone. */
+static bool obey(const struct birth *birth, pid_t program, int terminal)
+{
+        struct report order;
+        if (report_receive(birth->socket, &order, NULL) != 1)
+                return false;
+        switch ((enum report_type)order.type) {
+        case REPORT_SIGNAL:
+                kill(program, order.value);
+                break;
+        case REPORT_SIGNAL_GROUP:
+                kill(-program, order.value);
+                break;
+        case REPORT_FOREGROUND:
+                if (terminal >= 0)
+                        tcsetpgrp(terminal, program);
+                kill(-program, SIGCONT);
+                break;
+        default:
+                break;
+        }
+        return true;
+}
+
+static int live(const struct birth *birth, pid_t program, int terminal, int signals, bool *abandoned)
+{
+        int status = 0;
+        for (;;) {
+                struct pollfd poll_fds[2] = {{.fd = signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN}};
+                if (poll(poll_fds, 2, -1) < 0 && errno != EINTR)
+                        return status;
+                if (poll_fds[0].revents) {
+                        struct signalfd_siginfo info[8];
+                        (void)!read(signals, info, sizeof info);
+                        if (reap(birth, program, &status))
+                                return status;
+                }
+                if (poll_fds[1].revents && !obey(birth, program, terminal)) {
+                        *abandoned = true;
+                        return status;
+                }
+        }
+}
+
+/* The paddock outside was killed: everything ends, and a scratch environment's directory goes too. */
+static void clean_up(int state, const struct remains *remains)
+{
+        kill(-1, SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+                ;
+        cleanup_error struct error unheard = ERROR_INIT; /* nobody is left to be told */
+        if (state >= 0) {
+                tree_remove(state, "layer", &unheard);
+                tree_remove(state, "inner", &unheard);
+                unlinkat(state, "alive.lock", 0);
+        }
+        if (remains->parent >= 0)
+                unlinkat(remains->parent, remains->name, AT_REMOVEDIR);
+}
+
+/* Init holds nothing of the program's: a pipe that the program closes must be closed. */
+static void keep_only(const struct birth *birth, const struct workplace *w, int terminal, int signals, int parent)
+{
+        const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent};
+        for (int fd = 0, last = inherit_highest_open(birth->inherit); fd <= last; fd++) {
+                bool keep = false;
+                for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+                        keep |= kept[i] == fd;
+                if (!keep)
+                        close(fd);
+        }
+}
+
+_Noreturn void init_main(struct birth *birth)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        const struct launch *launch = birth->launch;
+        struct workplace w = WORKPLACE_INIT;
+        w.launch = launch;
+        w.plan = launch->plan;
+        struct remains remains = {.parent = -1, .name = launch->scratch_name};
+        prctl(PR_SET_NAME, "paddock-init", 0, 0, 0);
+
+        if (birth->joining) {
+                if (inherit_reopen(birth->inherit, &err) < 0 || join_view(&err) < 0)
+                        give_up(birth, &err);
+        } else {
+                if (enter_namespaces(birth, &w, &err) < 0)
+                        forbidden(birth, &err);
+                if (launch->scratch && launch->state >= 0)
+                        remains.parent = open_tree(AT_FDCWD, "..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                if (inherit_reopen(birth->inherit, &err) < 0 || view_build(&w, &err) < 0)
+                        give_up(birth, &err);
+        }
+
+        int terminal = -1, master = -1;
+        setsid();
+        if (birth->terminal) {
+                terminal = terminal_make(&master, &err);
+                if (terminal < 0 || report_send(birth->socket, REPORT_TERMINAL, 0, NULL, master) < 0)
+                        give_up(birth, &err);
+                close(master);
+                /* Answered when the terminal has its settings and size: the program must not see it without. */
+                struct report report;
+                if (report_receive(birth->socket, &report, NULL) != 1 || report.type != REPORT_GO)
+                        _exit(125);
+        }
+        sigset_t children;
+        sigemptyset(&children);
+        sigaddset(&children, SIGCHLD);
+        int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+        pid_t program = signals < 0 ? error_sys(&err, errno, "cannot watch processes") : start_program(birth, terminal, &err);
+        if (program < 0)
+                give_up(birth, &err);
+        if (launch->ready) /* nobody else waits for it, and a wake-up costs more than all else here */
+                report_send(birth->socket, REPORT_READY, 0, NULL, -1);
+        keep_only(birth, &w, terminal, signals, remains.parent);
+
+        bool abandoned = false;
+        int status = live(birth, program, terminal, signals, &abandoned);
+        if (abandoned) {
+                clean_up(launch->scratch ? w.layer : -1, &remains);
+                _exit(125);
+        }
+        *birth->status = status;
+        _exit(0); /* the kernel ends whatever else lives in this process space */
+}

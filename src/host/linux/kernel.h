@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Linux calls and numbers that the C library of Debian 12 (glibc 2.36, kernel headers 6.1) does not have. Sources: the
+ * kernel's include/uapi; the numbers are part of its ABI and never change.
+ */
+#pragma once
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* Opens `path` below `root` (as if root were "/"), never through a symbolic link or a magic link. For names that were made
+ * canonical when the plan was made: a link that appears since is an attack or an accident, and gives ELOOP. */
+static inline int kernel_open_below(int root, const char *path, int flags)
+{
+        struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+                               .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+        return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+/* fork() with namespaces: returns as fork() does. `flags` are CLONE_NEW*; the child's death sends SIGCHLD. */
+static inline pid_t kernel_fork(uint64_t flags)
+{
+        struct clone_args args = {.flags = flags, .exit_signal = (flags & CLONE_PARENT) ? 0 : 17 /* SIGCHLD */};
+        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+/* Attaches the detached mount `tree` on the file that `target` is open on. */
+static inline int kernel_attach(int tree, int target)
+{
+        return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* Changes attributes of the mount `tree` is open on, with those below it when `recursive`. */
+static inline int kernel_mount_attributes(int tree, uint64_t set, uint64_t clear, int recursive)
+{
+        struct mount_attr attributes = {.attr_set = set, .attr_clr = clear};
+        return mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof attributes);
+}
+
+/* Landlock, scoping of abstract sockets and signals (ABI 6, Linux 6.12). */
+struct kernel_landlock_ruleset {
+        uint64_t handled_access_fs, handled_access_net, scoped;
+};
+#define KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)
+#define KERNEL_LANDLOCK_SCOPE_SIGNAL (1ULL << 1)
+#define KERNEL_LANDLOCK_CREATE_VERSION 1U
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_restrict_self 446
+#endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The paddock outside, while a program runs inside: makes init, passes on signals and the terminal, and waits.
+ *
+ * It must seem not to be there. A signal sent to it reaches the program; a key that the outer terminal turned into a signal
+ * reaches the program's whole group, as it would have; when the program stops, paddock stops, and when it is continued, so
+ * is the program.
+ */
+#include "host/host.h"
+
+#include "base/cleanup.h"
+#include "host/linux/init.h"
+#include "host/linux/kernel.h"
+#include "host/linux/probe.h"
+#include "host/linux/report.h"
+#include "host/linux/terminal.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct watch {
+        const struct launch *launch;
+        int socket, signals;
+        pid_t init;
+        sigset_t before; /* the signal mask that paddock was started with */
+        struct terminal terminal;
+        bool ended, failed;
+        int exit_code;
+};
+
+/* Signals whose arrival is passed on. SIGCHLD is ours. */
+static void passed_signals(sigset_t *set)
+{
+        sigfillset(set);
+        static const int never[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+        for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+                sigdelset(set, never[i]);
+}
+
+/* Stops this process as `signal` would have stopped the program, and returns when it is continued. The group goes along when
+ * a key stopped the program, because the key was meant for the whole job. */
+static void stop_like(struct watch *w, int signal)
+{
+        terminal_release(&w->terminal);
+        sigset_t only;
+        sigemptyset(&only);
+        sigaddset(&only, signal);
+        if (signal == SIGTSTP)
+                kill(0, signal);
+        else
+                raise(signal);
+        sigprocmask(SIG_UNBLOCK, &only, NULL); /* it strikes here */
+        sigprocmask(SIG_BLOCK, &only, NULL);
+        if (terminal_is_foreground(&w->terminal)) {
+                terminal_take(&w->terminal);
+                terminal_resize(&w->terminal);
+                report_send(w->socket, REPORT_FOREGROUND, 0, NULL, -1);
+        } else {
+                report_send(w->socket, REPORT_SIGNAL_GROUP, SIGCONT, NULL, -1);
+        }
+}
+
+static void stopped(struct watch *w, int signal)
+{
+        bool wants_terminal = signal == SIGTTIN || signal == SIGTTOU;
+        if (wants_terminal && !w->terminal.raw && terminal_is_foreground(&w->terminal)) {
+                terminal_take(&w->terminal);
+                report_send(w->socket, REPORT_FOREGROUND, 0, NULL, -1);
+                return;
+        }
+        stop_like(w, signal);
+}
+
+static void handle_signal(struct watch *w)
+{
+        struct signalfd_siginfo info;
+        while (read(w->signals, &info, sizeof info) == sizeof info) {
+                int signal = (int)info.ssi_signo;
+                if (signal == SIGCHLD) {
+                        continue; /* init's end shows on the socket */
+                } else if (signal == SIGWINCH && w->terminal.inner >= 0) {
+                        terminal_resize(&w->terminal);
+                } else {
+                        bool key = info.ssi_code == SI_KERNEL;
+                        report_send(w->socket, key ? REPORT_SIGNAL_GROUP : REPORT_SIGNAL, signal, NULL, -1);
+                }
+        }
+}
+
+static void handle_report(struct watch *w, struct error *err)
+{
+        struct report report;
+        int fd = -1;
+        if (report_receive(w->socket, &report, &fd) != 1) {
+                w->ended = true; /* init is gone; how the program ended stands in the shared status */
+                return;
+        }
+        switch ((enum report_type)report.type) {
+        case REPORT_FAILED:
+                w->failed = true;
+                w->exit_code = report.value;
+                error_set(err, report.value == 127 ? ENOENT : EIO, "%s", report.text);
+                if (report.remedy[0])
+                        error_remedy(err, "%s", report.remedy);
+                break;
+        case REPORT_FORBIDDEN:
+                w->failed = true;
+                probe_explain_namespaces(err, report.value);
+                break;
+        case REPORT_TERMINAL:
+                terminal_start(&w->terminal, fd);
+                fd = -1;
+                report_send(w->socket, REPORT_GO, 0, NULL, -1);
+                break;
+        case REPORT_READY:
+                if (w->launch->ready)
+                        w->launch->ready(w->launch->context, (int)w->init);
+                break;
+        case REPORT_STOPPED:
+                stopped(w, report.value);
+                break;
+        default:
+                break;
+        }
+        if (fd >= 0)
+                close(fd);
+}
+
+static void watch_until_end(struct watch *w, struct error *err)
+{
+        while (!w->ended) {
+                struct terminal *t = &w->terminal;
+                bool input = t->raw && !t->input_ended;
+                struct pollfd fds[4] = {
+                        {.fd = w->socket, .events = POLLIN},
+                        {.fd = w->signals, .events = POLLIN},
+                        {.fd = t->inner, .events = (short)(POLLIN | (t->pending_count ? POLLOUT : 0))},
+                        {.fd = input && !t->pending_count ? t->outer : -1, .events = POLLIN},
+                };
+                if (poll(fds, t->outer >= 0 ? 4 : 2, -1) < 0)
+                        continue;
+                if (fds[1].revents)
+                        handle_signal(w);
+                if (t->outer >= 0 && fds[2].revents & (POLLIN | POLLHUP))
+                        terminal_relay_output(t);
+                if (t->outer >= 0 && (fds[3].revents || (t->pending_count && fds[2].revents & POLLOUT)))
+                        terminal_relay_input(t);
+                if (fds[0].revents)
+                        handle_report(w, err);
+        }
+}
+
+/* Makes init in fresh namespaces. Returns its pid. */
+static pid_t make_init(struct birth *birth, const int sockets[2], struct error *err)
+{
+        uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | (birth->superuser ? 0 : CLONE_NEWNS);
+        pid_t init = kernel_fork(flags);
+        if (init == 0) {
+                close(sockets[0]);
+                init_main(birth);
+        }
+        if (init < 0) {
+                int code = errno;
+                probe_explain_namespaces(err, code);
+                return -code;
+        }
+        return init;
+}
+
+/* Makes init in the user namespace and a copy of the mount namespace of a living run. A helper enters them and makes init a
+ * child of ours (CLONE_PARENT), so that init's pid space is fresh. */
+static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct error *err)
+{
+        const struct launch *launch = birth->launch;
+        pid_t helper = fork();
+        if (helper < 0)
+                return error_sys(err, errno, "cannot make a process");
+        if (helper == 0) {
+                cleanup_error struct error own = ERROR_INIT;
+                bool root = launch->plan->superuser;
+                if (setns(launch->join_user, CLONE_NEWUSER) < 0 || setns(launch->join_mount, CLONE_NEWNS) < 0 ||
+                    (root && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))) {
+                        error_sys(&own, errno, "cannot join the running environment");
+                } else {
+                        pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT);
+                        if (init == 0) {
+                                close(sockets[0]);
+                                init_main(birth);
+                        }
+                        if (init > 0) {
+                                report_send(sockets[1], REPORT_CONTINUED, (int)init, NULL, -1);
+                                _exit(0);
+                        }
+                        error_sys(&own, errno, "cannot make a process in the running environment");
+                }
+                report_send(sockets[1], REPORT_FAILED, 125, &own, -1);
+                _exit(125);
+        }
+        struct report report;
+        int got = report_receive(sockets[0], &report, NULL);
+        waitpid(helper, NULL, 0);
+        if (got == 1 && report.type == REPORT_CONTINUED)
+                return report.value;
+        return error_set(err, EIO, "%s", got == 1 ? report.text : "the running environment could not be joined");
+}
+
+static int run(struct watch *w, struct birth *birth, struct superuser *superuser, struct error *err)
+{
+        int sockets[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+                return error_sys(err, errno, "cannot make a socket pair");
+        cleanup_close int ours = sockets[0], theirs = sockets[1];
+        birth->socket = theirs;
+        w->socket = ours;
+        w->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
+        if (w->init < 0)
+                return -err->code;
+        close(theirs);
+        theirs = -1;
+        inherit_let_go(birth->inherit);
+        int result = 0;
+        if (superuser) {
+                result = superuser_stage(superuser, w->init, w->launch->state, err);
+                if (result == 0)
+                        report_send(ours, REPORT_GO, 0, NULL, -1);
+                else
+                        w->ended = true;
+        }
+        watch_until_end(w, err);
+        if (result < 0) { /* init waits for a word that does not come: it sees the socket close */
+                close(ours);
+                ours = -1;
+        }
+        /* Init is the last to die: when it is reaped, nothing of the environment lives any more. */
+        while (waitpid(w->init, NULL, 0) < 0 && errno == EINTR)
+                ;
+        terminal_drain(&w->terminal);
+        if (result < 0 || w->failed)
+                return -err->code;
+        return 0;
+}
+
+int host_run(const struct launch *launch, int *status, int *exit_code, struct error *err)
+{
+        struct watch w = {.launch = launch, .terminal = TERMINAL_NONE, .exit_code = 125};
+        struct inherit inherit;
+        *exit_code = 125;
+        int result = inherit_survey(&inherit, err);
+        if (result < 0)
+                return result;
+        terminal_find(&w.terminal);
+        struct superuser superuser;
+        int *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (shared == MAP_FAILED)
+                return error_sys(err, errno, "cannot share memory with the environment's first process");
+        *shared = -1;
+        struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(),
+                              .status = shared, .terminal = w.terminal.outer >= 0, .joining = launch->join_user >= 0};
+        /* In a pipeline the terminal is only taken when the program asks for it. */
+        birth.foreground = birth.terminal && terminal_is_foreground(&w.terminal) &&
+                           inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
+
+        struct sigaction child = {.sa_handler = SIG_DFL}, child_before;
+        sigaction(SIGCHLD, &child, &child_before); /* one that ignores it could not wait for init */
+        sigset_t passed;
+        passed_signals(&passed);
+        sigprocmask(SIG_BLOCK, &passed, &birth.signals);
+        w.before = birth.signals;
+        w.signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (w.signals < 0)
+                result = error_sys(err, errno, "cannot watch signals");
+        if (result == 0 && launch->state >= 0 && fchdir(launch->state) < 0)
+                result = error_sys(err, errno, "cannot enter the environment's directory");
+        if (result == 0 && launch->plan->superuser && !birth.joining) {
+                result = superuser_prepare(&superuser, launch->system, launch->name ? launch->name : launch->scratch_name,
+                                           err);
+                birth.superuser = &superuser;
+        } else if (launch->plan->superuser) {
+                birth.superuser = &superuser; /* only says that ids are mapped by init */
+        }
+        if (result == 0 && birth.foreground)
+                terminal_take(&w.terminal);
+        if (result == 0)
+                result = run(&w, &birth, birth.joining ? NULL : birth.superuser, err);
+        terminal_release(&w.terminal);
+        if (w.signals >= 0)
+                close(w.signals);
+        *status = *shared >= 0 ? *shared : SIGKILL; /* init was killed, and with it the program */
+        munmap(shared, sizeof *shared);
+        *exit_code = w.exit_code;
+        sigprocmask(SIG_SETMASK, &w.before, NULL);
+        return result;
+}

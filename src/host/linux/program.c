@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * From a clone of init to the program: what it gets, and what it must not get.
+ *
+ * In this order: ids; name and network of the host; the session keyring and abstract sockets of the outer session, cut off;
+ * the terminal; the working directory; descriptors; signals; exec. Nothing here may leave anything to the program that lets
+ * it act outside.
+ */
+#include "host/linux/init.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "host/linux/identity.h"
+#include "host/linux/kernel.h"
+#include "host/linux/report.h"
+
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static _Noreturn void give_up(const struct birth *birth, int exit_code, const struct error *err)
+{
+        report_send(birth->socket, REPORT_FAILED, exit_code, err, -1);
+        _exit(exit_code);
+}
+
+/* A fresh session keyring instead of the user's, whose keys (Kerberos tickets, disk keys) reach outside. Keys are a small
+ * quota of each user; when it is used up, the key calls are refused instead, which shuts the same door. */
+static int leave_keyring(struct error *err)
+{
+        if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS)
+                return 0;
+        struct sock_filter refuse[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 2, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_add_key, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {sizeof refuse / sizeof *refuse, refuse};
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
+                return error_sys(err, errno, "cannot leave the session's keyring");
+        return 0;
+}
+
+/* Abstract UNIX sockets have no name in any file system, so no view hides them. Landlock does (Linux 6.12); with an older
+ * kernel they stay reachable, which `paddock doctor` and the manual say. */
+static int scope_abstract_sockets(struct error *err)
+{
+        long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, KERNEL_LANDLOCK_CREATE_VERSION);
+        if (abi < 6)
+                return 0;
+        struct kernel_landlock_ruleset rules = {
+                .scoped = KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | KERNEL_LANDLOCK_SCOPE_SIGNAL};
+        cleanup_close int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0);
+        if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0) {
+                if (errno == E2BIG) /* sixteen environments inside each other: the outer ones scope already */
+                        return 0;
+                return error_sys(err, errno, "cannot cut off abstract sockets (Landlock)");
+        }
+        return 0;
+}
+
+static int bring_up_loopback(struct error *err)
+{
+        cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct ifreq request = {.ifr_name = "lo"};
+        if (fd < 0)
+                return error_sys(err, errno, "cannot open a socket for the loopback interface");
+        request.ifr_flags = IFF_UP | IFF_RUNNING;
+        return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_sys(err, errno, "cannot bring up the loopback interface") : 0;
+}
+
+static int settle(struct birth *birth, int mapped, struct error *err)
+{
+        const struct plan *plan = birth->launch->plan;
+        char go;
+        if (mapped >= 0) {
+                if (read(mapped, &go, 1) != 1)
+                        return error_set(err, EIO, "init did not map the ids");
+                if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+                        return error_sys(err, errno, "cannot become root of the environment");
+        } else {
+                int result = identity_map_self(birth->uid, birth->gid, err);
+                if (result < 0)
+                        return result;
+        }
+        if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
+                return error_sys(err, errno, "cannot set the host name %s", plan->hostname);
+        int result = plan->own_network ? bring_up_loopback(err) : 0;
+        if (result == 0 && !plan->session)
+                result = leave_keyring(err);
+        if (result == 0 && !plan->session)
+                result = scope_abstract_sockets(err);
+        return result;
+}
+
+/* Enters the working directory. When its name leads nowhere inside, "/" is where a shell would be, and $PWD says so. */
+static void enter_directory(const struct plan *plan)
+{
+        if (plan->cwd && chdir(plan->cwd) == 0)
+                return;
+        (void)!chdir("/");
+        setenv("PWD", "/", 1);
+        unsetenv("OLDPWD");
+}
+
+/* As execvp(), but the one error that is reported is the one that a shell would report. */
+static int execute(char **argv)
+{
+        if (strchr(argv[0], '/') || !argv[0][0]) {
+                execv(argv[0], argv);
+                return errno;
+        }
+        const char *path = getenv("PATH");
+        cleanup_free char *list = memory_string(path ? path : "/usr/local/bin:/usr/bin:/bin");
+        int worst = ENOENT;
+        for (char *rest = list, *dir; (dir = strsep(&rest, ":"));) {
+                cleanup_free char *name = memory_format("%s%s%s", dir[0] ? dir : ".", "/", argv[0]);
+                struct stat st;
+                execv(name, argv);
+                if (errno == ENOEXEC)
+                        return ENOEXEC;
+                if (errno != ENOENT && errno != ENOTDIR && stat(name, &st) == 0 && S_ISREG(st.st_mode))
+                        worst = errno;
+        }
+        return worst;
+}
+
+/* A script without "#!" is run by sh, as shells and execvp() do. */
+static void execute_script(char **argv)
+{
+        size_t count = 0;
+        while (argv[count])
+                count++;
+        cleanup_free char **sh = memory_grow(NULL, count + 2, sizeof *sh);
+        sh[0] = (char *)"/bin/sh";
+        memcpy(sh + 1, argv, (count + 1) * sizeof *argv);
+        execv(sh[0], sh);
+}
+
+_Noreturn void program_main(struct birth *birth, int terminal, int mapped)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        char **argv = birth->launch->argv;
+        setpgid(0, 0);
+        if (settle(birth, mapped, &err) < 0)
+                give_up(birth, 125, &err);
+        if (terminal >= 0 && birth->foreground)
+                tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
+        enter_directory(birth->launch->plan);
+        if (setenv("PADDOCK", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
+            inherit_apply(birth->inherit, terminal, &err) < 0)
+                give_up(birth, 125, &err);
+        sigprocmask(SIG_SETMASK, &birth->signals, NULL);
+        int code = execute(argv);
+        if (code == ENOEXEC)
+                execute_script(argv);
+        cleanup_free char *shown = text_escape(argv[0]);
+        if (code == ENOENT || code == ENOTDIR) {
+                error_set(&err, code, "%s: %s", shown, strchr(argv[0], '/') ? "no such file inside" : "command not found");
+                give_up(birth, 127, &err);
+        }
+        error_sys(&err, code, "%s: cannot be executed", shown);
+        give_up(birth, 126, &err);
+}

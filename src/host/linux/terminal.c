@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The environment's own terminal and its relay: see terminal.h. */
+#include "host/linux/terminal.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+void terminal_find(struct terminal *t)
+{
+        *t = TERMINAL_NONE;
+        t->outer = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (t->outer >= 0 && tcgetattr(t->outer, &t->saved) < 0) {
+                close(t->outer);
+                t->outer = -1;
+        }
+}
+
+bool terminal_is_foreground(const struct terminal *t)
+{
+        return t->outer >= 0 && tcgetpgrp(t->outer) == getpgrp();
+}
+
+int terminal_make(int *master, struct error *err)
+{
+        cleanup_close int own = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        int unlock = 0;
+        if (own < 0 || ioctl(own, TIOCSPTLCK, &unlock) < 0)
+                return error_sys(err, errno, "cannot make a terminal inside");
+        cleanup_close int slave = ioctl(own, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
+                return error_sys(err, errno, "cannot open the terminal inside");
+        *master = steal_fd(&own);
+        return steal_fd(&slave);
+}
+
+void terminal_start(struct terminal *t, int master)
+{
+        t->inner = master;
+        fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+        struct termios settings = t->saved;
+        if (!t->raw) /* the outer terminal still adds its carriage returns: one of the two is enough */
+                settings.c_oflag &= ~(tcflag_t)OPOST;
+        tcsetattr(master, TCSANOW, &settings);
+        terminal_resize(t);
+}
+
+void terminal_take(struct terminal *t)
+{
+        if (t->outer < 0 || t->raw)
+                return;
+        tcgetattr(t->outer, &t->saved);
+        struct termios raw = t->saved;
+        cfmakeraw(&raw);
+        tcsetattr(t->outer, TCSADRAIN, &raw);
+        t->raw = true;
+        struct termios inner;
+        if (t->inner >= 0 && tcgetattr(t->inner, &inner) == 0) {
+                inner.c_oflag |= t->saved.c_oflag & OPOST;
+                tcsetattr(t->inner, TCSANOW, &inner);
+        }
+}
+
+void terminal_release(struct terminal *t)
+{
+        if (t->outer < 0 || !t->raw)
+                return;
+        tcsetattr(t->outer, TCSADRAIN, &t->saved);
+        t->raw = false;
+}
+
+void terminal_resize(struct terminal *t)
+{
+        struct winsize size;
+        if (t->inner >= 0 && ioctl(t->outer, TIOCGWINSZ, &size) == 0)
+                ioctl(t->inner, TIOCSWINSZ, &size); /* the kernel tells the program with SIGWINCH */
+}
+
+static void write_all(int fd, const char *data, size_t count)
+{
+        while (count) {
+                ssize_t n = write(fd, data, count);
+                if (n > 0) {
+                        data += n;
+                        count -= (size_t)n;
+                } else if (n < 0 && errno == EAGAIN) {
+                        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+                        poll(&wait, 1, 1000);
+                } else if (n < 0 && errno != EINTR) {
+                        return; /* the user's terminal is gone; SIGHUP tells the program */
+                }
+        }
+}
+
+/* Returns false when there is nothing more for now. */
+static bool relay_once(struct terminal *t)
+{
+        char data[8192];
+        ssize_t n = read(t->inner, data, sizeof data);
+        if (n > 0)
+                write_all(t->outer, data, (size_t)n);
+        return n > 0 || (n < 0 && errno == EINTR);
+}
+
+void terminal_relay_output(struct terminal *t)
+{
+        if (!relay_once(t) && errno == EIO) { /* nobody inside has it open now; init still may hand it on */
+                struct timespec pause = {.tv_nsec = 1000000};
+                nanosleep(&pause, NULL);
+        }
+}
+
+void terminal_relay_input(struct terminal *t)
+{
+        if (!t->pending_count) {
+                ssize_t n = read(t->outer, t->pending, sizeof t->pending);
+                if (n <= 0) {
+                        t->input_ended = n == 0 || (errno != EINTR && errno != EAGAIN);
+                        return;
+                }
+                t->pending_count = (size_t)n;
+        }
+        ssize_t n = write(t->inner, t->pending, t->pending_count);
+        if (n > 0) {
+                t->pending_count -= (size_t)n;
+                memmove(t->pending, t->pending + n, t->pending_count);
+        }
+}
+
+void terminal_drain(struct terminal *t)
+{
+        while (t->inner >= 0 && relay_once(t))
+                ;
+}

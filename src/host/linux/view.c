@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The view, built from the plan's operations with mounts.
+ *
+ * Theory of operation. Everything that shows the main system is opened before anything is mounted: sources are meant as
+ * they are outside, and a rule may well cover the source of another. Binds are detached clones, taken while their mounts
+ * are still writable; layers get O_PATH descriptors. Then the main system's tree, which this mount namespace has as a
+ * private copy, is made read-only as a whole (or left behind, when the root is a new one), and the operations are mounted
+ * from the root downwards, each on a name looked up without following any link. Nothing needs to be locked here: the
+ * program runs in a user and mount namespace below this one, where the kernel treats all these mounts as one piece.
+ */
+#include "host/linux/workplace.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "host/linux/kernel.h"
+
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+/* What one operation needs from the main system. */
+struct piece {
+        int tree;   /* a detached mount */
+        char *rest; /* where it goes, relative to the operation's path ("" or "/x") */
+};
+struct opened {
+        int *lower;
+        size_t lower_count;
+        struct piece *pieces;
+        size_t piece_count, piece_capacity;
+};
+
+static const struct staged *staged_of(const struct workplace *w, const char *path)
+{
+        const struct staged *best = NULL;
+        for (size_t i = 0; i < w->staged_count; i++)
+                if (path_is_below(path, w->staged[i].path) &&
+                    (!best || strlen(w->staged[i].path) >= strlen(best->path)))
+                        best = &w->staged[i];
+        return best;
+}
+
+int source_open(const struct workplace *w, const char *path, struct error *err)
+{
+        cleanup_free char *name = NULL;
+        const struct staged *staged = w->staged ? staged_of(w, path) : NULL;
+        if (staged)
+                name = memory_format("%s%s", staged->stage, path + (staged->path[1] ? strlen(staged->path) : 0));
+        cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int fd = root < 0 ? -1 : kernel_open_below(root, name ? name : path, O_PATH | O_NOFOLLOW);
+        if (fd >= 0)
+                return fd;
+        int code = errno;
+        cleanup_free char *shown = text_escape(path);
+        error_sys(err, code, "cannot open %s", shown);
+        if (code == ELOOP || code == ENOENT)
+                error_remedy(err, "it changed while the environment was being made: try again");
+        return -code;
+}
+
+static int add_piece(struct opened *o, int source, const char *rest, bool recursive, bool writable, const char *path,
+                     struct error *err)
+{
+        unsigned flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
+        int tree = open_tree(source, "", flags);
+        if (tree < 0)
+                return error_sys(err, errno, "cannot show %s", path);
+        *vector_add(o->pieces, o->piece_count, o->piece_capacity) =
+                (struct piece){.tree = tree, .rest = memory_string(rest)};
+        if (!writable && kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, recursive) < 0)
+                return error_sys(err, errno, "cannot make %s read-only", path);
+        return 0;
+}
+
+/* The mounts that a bind of `path` consists of. Real root has each file system staged on its own; one whose ids could not
+ * be mapped is shown read-only whatever the rule says. */
+static int open_bind(const struct workplace *w, struct opened *o, const struct plan_op *op, const char *path,
+                     struct error *err)
+{
+        cleanup_close int source = source_open(w, path, err);
+        if (source < 0)
+                return source;
+        if (!w->staged)
+                return add_piece(o, source, "", op->recursive || op->kind == PLAN_SHARED_ROOT || op->kind == PLAN_ROOT,
+                                 op->writable, path, err);
+        const struct staged *own = staged_of(w, path);
+        int result = add_piece(o, source, "", false, op->writable && own && own->mapped, path, err);
+        for (size_t i = 0; result == 0 && i < w->staged_count; i++) {
+                const struct staged *below = &w->staged[i];
+                if (below == own || !path_is_below(below->path, path) || strcmp(below->path, path) == 0)
+                        continue;
+                cleanup_close int sub = source_open(w, below->path, err);
+                result = sub < 0 ? sub
+                                 : add_piece(o, sub, below->path + (path[1] ? strlen(path) : 0), false,
+                                             op->writable && below->mapped, below->path, err);
+        }
+        return result;
+}
+
+static int open_sources(const struct workplace *w, const struct plan_op *op, struct opened *o, struct error *err)
+{
+        bool in_place = !w->plan->new_root && !op->path[1];
+        if ((op->kind == PLAN_ROOT || op->kind == PLAN_SHARED_ROOT) && !in_place) {
+                struct plan_op whole = *op;
+                whole.writable = op->kind == PLAN_SHARED_ROOT;
+                return open_bind(w, o, &whole, "/", err);
+        }
+        if (op->kind == PLAN_BIND)
+                return open_bind(w, o, op, op->sources[0], err);
+        if (op->kind == PLAN_EXPOSE) {
+                for (size_t i = 0; i < op->source_count; i++) {
+                        int result = open_bind(w, o, op, op->sources[i], err);
+                        if (result < 0)
+                                return result;
+                }
+                return 0;
+        }
+        if (op->kind != PLAN_LAYER && op->kind != PLAN_BLANK)
+                return 0;
+        o->lower = memory_grow(NULL, op->source_count, sizeof *o->lower);
+        for (size_t i = 0; i < op->source_count; i++) {
+                int fd = source_open(w, op->sources[i], err);
+                if (fd < 0)
+                        return fd;
+                o->lower[o->lower_count++] = fd;
+        }
+        return 0;
+}
+
+/* The name `path` inside, which must be there by now. */
+static int target_open(const struct workplace *w, const char *path, struct error *err)
+{
+        int fd = kernel_open_below(w->root, path, O_PATH | O_NOFOLLOW);
+        if (fd >= 0)
+                return fd;
+        int code = errno;
+        cleanup_free char *shown = text_escape(path);
+        return error_sys(err, code, "cannot find %s inside", shown);
+}
+
+static int slot_open(const struct workplace *w, int slot, const char *what, struct error *err)
+{
+        char name[64];
+        snprintf(name, sizeof name, "layer/%d/%s", slot, what);
+        int fd = openat(w->layer, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? error_sys(err, errno, "cannot open %s of the layer", name) : fd;
+}
+
+/* Makes what slot `slot` needs on disk. Returns 1 when it is used for the first time. */
+static int slot_make(const struct workplace *w, int slot, struct error *err)
+{
+        const struct slots *slots = &w->plan->slots;
+        for (size_t i = 0; i < slots->count; i++)
+                if ((int)slots->slots[i].number == slot)
+                        return slots_make(w->layer, &slots->slots[i], err);
+        return error_set(err, EINVAL, "the plan names slot %d, which there is not", slot);
+}
+
+/* Lets the layer's own directory look like the one that it covers. Owners that do not exist inside stay ours. */
+static void look_like(int layer, const char *name, int source, unsigned mode)
+{
+        struct stat st;
+        if (source >= 0 && fstat(source, &st) == 0)
+                (void)!fchownat(layer, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
+        (void)!fchmodat(layer, name, mode, 0);
+}
+
+static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct opened *o, int target,
+                       struct error *err)
+{
+        cleanup_free int *lower = memory_grow(NULL, o->lower_count + 2, sizeof *lower);
+        size_t count = 0;
+        cleanup_close int names = -1, upper = -1, work = -1;
+        /* Without a writable part an overlay wants two lower directories, so an empty one of ours goes first. */
+        if (op->name_count || op->slot < 0) {
+                names = stage_directory(w, "names", number, op->mode, err);
+                if (names < 0)
+                        return names;
+                int result = stage_names(names, op->names, op->name_count, err);
+                if (result < 0)
+                        return result;
+                lower[count++] = names;
+        }
+        for (size_t i = 0; i < o->lower_count; i++)
+                lower[count++] = o->lower[i];
+        if (op->slot >= 0) {
+                int fresh = slot_make(w, op->slot, err);
+                if (fresh < 0)
+                        return fresh;
+                char name[64];
+                snprintf(name, sizeof name, "layer/%d/upper", op->slot);
+                if (fresh)
+                        look_like(w->layer, name, o->lower_count ? o->lower[0] : -1, op->mode);
+                upper = slot_open(w, op->slot, "upper", err);
+                work = upper < 0 ? -1 : slot_open(w, op->slot, "work", err);
+                if (work < 0)
+                        return -err->code;
+        }
+        return overlay_mount(target, lower, count, upper, work, w->launch->scratch, op->path, err);
+}
+
+static int attach_clone(int source, int target, bool read_only, const char *path, struct error *err)
+{
+        cleanup_close int tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (tree < 0 || (read_only && kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0) < 0) ||
+            kernel_attach(tree, target) < 0) {
+                int code = errno;
+                cleanup_free char *shown = text_escape(path);
+                return error_sys(err, code, "cannot mount on %s inside", shown);
+        }
+        return 0;
+}
+
+/* Copies one regular file into the layer, sparse or reflinked where the file systems can. */
+static int copy_file(int from, int directory, const char *name, struct error *err)
+{
+        char magic[64];
+        snprintf(magic, sizeof magic, "/proc/self/fd/%d", from);
+        cleanup_close int in = open(magic, O_RDONLY | O_CLOEXEC);
+        struct stat st;
+        if (in < 0 || fstat(in, &st) < 0)
+                return error_sys(err, errno, "cannot read the file to copy");
+        cleanup_close int out = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (out < 0)
+                return error_sys(err, errno, "cannot make the copy");
+        for (off_t left = st.st_size; left > 0;) {
+                ssize_t n = copy_file_range(in, NULL, out, NULL, (size_t)left, 0);
+                if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
+                        n = sendfile(out, in, NULL, (size_t)left);
+                if (n < 0)
+                        return error_sys(err, errno, "cannot copy it");
+                if (!n)
+                        break;
+                left -= n;
+        }
+        (void)!fchown(out, st.st_uid, st.st_gid);
+        struct timespec times[2] = {st.st_atim, st.st_mtim};
+        if (fchmod(out, st.st_mode & 07777) < 0 || futimens(out, times) < 0)
+                return error_sys(err, errno, "cannot finish the copy");
+        return 0;
+}
+
+/* Copies the files and links (not the directories) of `from` into `to`: once, when the slot is first used. */
+static int copy_entries(int from, int to, struct error *err)
+{
+        int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        if (!dir)
+                return error_sys(err, errno, "cannot read the directory to copy");
+        struct dirent *entry;
+        while ((entry = readdir(dir))) {
+                struct stat st;
+                if (fstatat(from, entry->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+                        continue;
+                if (S_ISREG(st.st_mode)) {
+                        cleanup_close int file = openat(from, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                        cleanup_error struct error unreadable = ERROR_INIT; /* what we may not read stays away */
+                        int result = copy_file(file, to, entry->d_name, &unreadable);
+                        if (result == -ENOSPC || result == -EDQUOT || result == -EIO)
+                                return error_sys(err, -result, "cannot copy %s into the layer", entry->d_name);
+                } else if (S_ISLNK(st.st_mode)) {
+                        char target[4097];
+                        ssize_t n = readlinkat(from, entry->d_name, target, sizeof target - 1);
+                        if (n > 0) {
+                                target[n] = '\0';
+                                (void)!symlinkat(target, to, entry->d_name);
+                        }
+                }
+        }
+        return 0;
+}
+
+static int build_blank(struct workplace *w, const struct plan_op *op, const struct opened *o, int target,
+                       struct error *err)
+{
+        int fresh = slot_make(w, op->slot, err);
+        if (fresh < 0)
+                return fresh;
+        char name[64];
+        snprintf(name, sizeof name, "layer/%d", op->slot);
+        cleanup_close int slot = openat(w->layer, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (slot < 0)
+                return error_sys(err, errno, "cannot open %s of the layer", name);
+        if (fresh) {
+                int made = op->is_file ? mknodat(slot, "content", S_IFREG | 0600, 0) : mkdirat(slot, "content", 0700);
+                if (made < 0 && errno != EEXIST)
+                        return error_sys(err, errno, "cannot make %s/content", name);
+                if (op->is_file && o->lower_count) {
+                        int result = copy_file(o->lower[0], slot, "content", err);
+                        if (result < 0)
+                                return error_context(err, "%s", op->path);
+                } else {
+                        look_like(slot, "content", o->lower_count ? o->lower[0] : -1, op->mode);
+                }
+        }
+        cleanup_close int content = openat(slot, "content", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (content < 0)
+                return error_sys(err, errno, "cannot open %s/content", name);
+        if (!op->is_file && fresh && o->lower_count) {
+                int result = copy_entries(o->lower[0], content, err);
+                if (result < 0)
+                        return error_context(err, "%s", op->path);
+        }
+        if (!op->is_file) {
+                int result = stage_names(content, op->names, op->name_count, err);
+                if (result < 0)
+                        return error_context(err, "%s", op->path);
+        }
+        return attach_clone(content, target, false, op->path, err);
+}
+
+static int build_pieces(const struct workplace *w, const struct opened *o, int target, const char *path,
+                        struct error *err)
+{
+        for (size_t i = 0; i < o->piece_count; i++) {
+                const struct piece *piece = &o->pieces[i];
+                cleanup_close int below = -1;
+                if (piece->rest[0]) {
+                        cleanup_free char *point = memory_format("%s%s", path[1] ? path : "", piece->rest);
+                        below = target_open(w, point, err);
+                        if (below < 0)
+                                return below;
+                }
+                if (kernel_attach(piece->tree, below >= 0 ? below : target) < 0) {
+                        int code = errno;
+                        cleanup_free char *shown = text_escape(path);
+                        return error_sys(err, code, "cannot mount on %s inside", shown);
+                }
+        }
+        return 0;
+}
+
+static int build_seal(struct workplace *w, const struct plan_op *op, int target, struct error *err)
+{
+        cleanup_close int closed = stage_directory(w, "closed", 0, 0700, err);
+        if (closed < 0)
+                return closed;
+        const char *name = op->is_file ? "file" : "directory";
+        int made = op->is_file ? mknodat(closed, name, S_IFREG, 0) : mkdirat(closed, name, 0);
+        if (made < 0 && errno != EEXIST)
+                return error_sys(err, errno, "cannot make a closed %s", name);
+        cleanup_close int thing = openat(closed, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return thing < 0 ? error_sys(err, errno, "cannot open a closed %s", name)
+                         : attach_clone(thing, target, true, op->path, err);
+}
+
+/* Shows the parts of a layer, and writes into the index which they are (op->mode numbers them). */
+static int build_expose(struct workplace *w, const struct plan_op *op, const struct opened *o, struct error *err)
+{
+        cleanup_close int upper = slot_open(w, op->slot, "upper", err);
+        if (upper < 0)
+                return upper;
+        for (size_t part = 0; part <= o->piece_count; part++) {
+                cleanup_free char *name = memory_format(STACK_PLACE "/%u/%zu", op->mode, part);
+                cleanup_close int point = target_open(w, name, err);
+                if (point < 0)
+                        return point;
+                int result = part == 0 ? attach_clone(upper, point, true, name, err)
+                             : kernel_attach(o->pieces[part - 1].tree, point) < 0
+                                     ? error_sys(err, errno, "cannot show a part of the layer on %s", name)
+                                     : 0;
+                if (result < 0)
+                        return result;
+        }
+        cleanup_close int place = target_open(w, STACK_PLACE, err);
+        cleanup_close int index = place < 0 ? -1 : openat(place, "index", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0444);
+        cleanup_free char *escaped = text_escape(op->path);
+        if (index < 0 || dprintf(index, "%zu\t%u\t%s\n", o->piece_count + 1, op->mode, escaped) < 0)
+                return error_sys(err, errno, "cannot write the index of layers");
+        return 0;
+}
+
+static int build_devices(struct workplace *w, const struct plan_op *op, int target, struct error *err)
+{
+        cleanup_close int dev = stage_directory(w, "dev", 0, 0755, err);
+        int result = dev < 0 ? dev : devices_make(dev, w->devices_fd, err);
+        cleanup_close int tree = result < 0 ? -1
+                                            : open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                                                                         AT_RECURSIVE);
+        if (result < 0)
+                return result;
+        if (tree < 0 || kernel_attach(tree, target) < 0)
+                return error_sys(err, errno, "cannot mount %s inside", op->path);
+        cleanup_close int pts = openat(tree, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, w->plan->superuser, err);
+}
+
+static int build_op(struct workplace *w, size_t number, const struct opened *o, int target, struct error *err)
+{
+        const struct plan_op *op = &w->plan->ops[number];
+        char name[64];
+        switch (op->kind) {
+        case PLAN_ROOT:
+        case PLAN_SHARED_ROOT:
+        case PLAN_BIND:
+                return build_pieces(w, o, target, op->path, err);
+        case PLAN_LAYER:
+                return build_layer(w, number, op, o, target, err);
+        case PLAN_BLANK:
+                return build_blank(w, op, o, target, err);
+        case PLAN_SKELETON: {
+                cleanup_close int names = stage_directory(w, "names", number, op->mode, err);
+                int result = names < 0 ? names : stage_names(names, op->names, op->name_count, err);
+                return result < 0 ? result : attach_clone(names, target, strcmp(op->path, "/run") != 0, op->path, err);
+        }
+        case PLAN_SEAL:
+                return build_seal(w, op, target, err);
+        case PLAN_PROC:
+                snprintf(name, sizeof name, "/proc/self/fd/%d", target);
+                if (mount("proc", name, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
+                        int code = errno;
+                        error_sys(err, code, "cannot mount a process list of its own on %s inside", op->path);
+                        if (code == EPERM)
+                                error_remedy(err, "parts of the outer /proc are masked (as in a container), so the kernel gives "
+                                                  "no new one: run paddock outside of that container, or have it started with "
+                                                  "an unmasked /proc");
+                        return -code;
+                }
+                return 0;
+        case PLAN_EXPOSE:
+                return build_expose(w, op, o, err);
+        case PLAN_DEVICES:
+                return build_devices(w, op, target, err);
+        case PLAN_INNER: {
+                mkdirat(w->layer, "inner", 0700);
+                cleanup_close int inner = openat(w->layer, "inner", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                return inner < 0 ? error_sys(err, errno, "cannot open the inner state")
+                                 : attach_clone(inner, target, false, op->path, err);
+        }
+        }
+        return error_set(err, EINVAL, "the plan has an operation of kind %d", op->kind);
+}
+
+static void opened_clear(struct opened *opened, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                for (size_t n = 0; n < opened[i].lower_count; n++)
+                        close(opened[i].lower[n]);
+                for (size_t n = 0; n < opened[i].piece_count; n++) {
+                        close(opened[i].pieces[n].tree);
+                        free(opened[i].pieces[n].rest);
+                }
+                free(opened[i].lower);
+                free(opened[i].pieces);
+        }
+        free(opened);
+}
+
+/* The root to mount on: the main system's tree, read-only unless it is shared, or the place of a new one. */
+static int open_root(struct workplace *w, struct error *err)
+{
+        const struct plan_op *first = w->plan->count ? &w->plan->ops[0] : NULL;
+        if (w->plan->new_root) {
+                return stage_open(w, err);
+        }
+        w->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (w->root < 0)
+                return error_sys(err, errno, "cannot open /");
+        if (first && first->kind == PLAN_ROOT && kernel_mount_attributes(w->root, MOUNT_ATTR_RDONLY, 0, 1) < 0)
+                return error_sys(err, errno, "cannot make the main system read-only");
+        return stage_open(w, err);
+}
+
+/* Puts the finished first operation of a new root where later ones find it. */
+static int new_root_ready(struct workplace *w, struct error *err)
+{
+        cleanup_free char *name = memory_format("%s/root0", w->stage_point);
+        w->root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return w->root < 0 ? error_sys(err, errno, "cannot open the new root") : 0;
+}
+
+static int enter_root(struct workplace *w, struct error *err)
+{
+        if (w->plan->new_root && (fchdir(w->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
+                return error_sys(err, errno, "cannot change to the new root");
+        return chdir("/") < 0 ? error_sys(err, errno, "cannot enter the root of the view") : 0;
+}
+
+/* The environment's directory through a mount that stays writable when the rest is made read-only, attached on itself so
+ * that an overlay accepts it. In memory it is a directory of the stage. */
+static int open_layer(struct workplace *w, int clone, struct error *err)
+{
+        if (clone < 0) { /* nothing to keep */
+                w->layer = stage_directory(w, "memory", 0, 0700, err);
+                return w->layer < 0 ? w->layer : 0;
+        }
+        cleanup_close int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (here < 0 || kernel_attach(clone, here) < 0)
+                return error_sys(err, errno, "cannot attach the environment's directory");
+        w->layer = openat(clone, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return w->layer < 0 ? error_sys(err, errno, "cannot open the environment's directory") : 0;
+}
+
+int view_build(struct workplace *w, struct error *err)
+{
+        const struct plan *plan = w->plan;
+        struct opened *opened = memory_new(plan->count * sizeof *opened);
+        cleanup_close int clone = -1;
+        int result = 0;
+        if (w->launch->state >= 0) {
+                clone = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                if (clone < 0)
+                        result = error_sys(err, errno, "cannot clone the environment's directory");
+        }
+        for (size_t i = 0; result == 0 && i < plan->count; i++)
+                result = open_sources(w, &plan->ops[i], &opened[i], err);
+        cleanup_close int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        w->devices_fd = open(w->devices, O_PATH | O_DIRECTORY | O_CLOEXEC); /* now: the stage may cover the name */
+        if (result == 0)
+                result = open_root(w, err);
+        if (result == 0 && home >= 0 && fchdir(home) == 0)
+                result = open_layer(w, clone, err);
+        for (size_t i = 0; result == 0 && i < plan->count; i++) {
+                bool first_of_new = plan->new_root && i == 0;
+                cleanup_close int target = -1;
+                if (first_of_new) {
+                        target = stage_directory(w, "root", 0, 0755, err);
+                } else if (plan->ops[i].path[1]) {
+                        target = target_open(w, plan->ops[i].path, err);
+                }
+                if (target < 0 && err->code) {
+                        result = -err->code;
+                        break;
+                }
+                if (!plan->new_root && !plan->ops[i].path[1])
+                        continue; /* the root in place: done by open_root() */
+                result = build_op(w, i, &opened[i], target, err);
+                if (result == 0 && first_of_new)
+                        result = new_root_ready(w, err);
+        }
+        if (result == 0)
+                result = enter_root(w, err);
+        opened_clear(opened, plan->count);
+        const int done[] = {w->devices_fd, w->stage, w->root};
+        for (size_t i = 0; i < sizeof done / sizeof *done; i++)
+                if (done[i] >= 0)
+                        close(done[i]);
+        w->devices_fd = w->stage = w->root = -1;
+        return result;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Where the view is built: private to host/linux.
+ *
+ * The process that builds it (later the environment's init) is alone in a user and mount namespace of its own, in which it
+ * has all capabilities. Its working directory is the environment's directory (or, for real root, the stage that root
+ * prepared): a descriptor from outside would belong to a mount of the outer namespace, which the kernel refuses to build
+ * on, while the working directory is carried over into the copy.
+ */
+#pragma once
+
+#include "host/host.h"
+
+#include <stdbool.h>
+
+/* A file system of the main system that real root has staged: see superuser.c. */
+struct staged {
+        char *path;   /* where it is mounted in the main system */
+        char *stage;  /* where it stands now, alone, with its ids mapped */
+        bool mapped;  /* its ids are the environment's */
+};
+
+struct workplace {
+        const struct launch *launch;
+        const struct plan *plan;
+        int layer;   /* the environment's directory on a writable mount; in memory: the stage */
+        int stage;   /* a small tmpfs for what lives only as long as the view */
+        int root;    /* the root of the view */
+        const char *devices;       /* a directory with the main system's device nodes, and */
+        int devices_fd;            /* the same, opened before anything covers it */
+        const char *stage_point;   /* where the stage is attached until the view covers it */
+        const struct staged *staged; /* real root: its file systems, else NULL */
+        size_t staged_count;
+};
+
+#define WORKPLACE_INIT ((struct workplace){.layer = -1, .stage = -1, .root = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
+
+/* Makes the whole view. Afterwards the process's root is the environment's. */
+int view_build(struct workplace *w, struct error *err);
+
+/* Opens a name of the main system as a source (O_PATH). */
+int source_open(const struct workplace *w, const char *path, struct error *err);
+
+/* overlay.c: mounts an overlay on the directory `target`. `lower` are descriptors, topmost first; `upper` and `work` are
+ * -1 for a read-only one. */
+int overlay_mount(int target, const int *lower, size_t lower_count, int upper, int work, bool is_volatile,
+                  const char *path, struct error *err);
+
+/* devices.c: makes a minimal /dev in the directory `dev`, with the nodes of the directory `from`. */
+int devices_make(int dev, int from, struct error *err);
+/* Mounts terminals of its own on the directory `pts`. */
+int devices_terminals(int pts, bool has_ids, struct error *err);
+
+/* stage.c: mounts the stage, and names made in a directory of the stage. Returns a descriptor of stage/<prefix><number>. */
+int stage_open(struct workplace *w, struct error *err);
+int stage_directory(struct workplace *w, const char *prefix, size_t number, unsigned mode, struct error *err);
+int stage_names(int directory, const struct plan_name *names, size_t count, struct error *err);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * An environment: a saved or temporary description. This is what the command line and a YAML description both become,
+ * what is stored, and what the plan is made from. It knows no operating system.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "model/view.h"
+
+#include <stdbool.h>
+
+enum root_kind {
+        ROOT_HOST,      /* the running system */
+        ROOT_EMPTY,     /* nothing; rules bring what is there */
+        ROOT_DIRECTORY, /* the tree below root_path, copy-on-write */
+};
+
+enum network_kind {
+        NETWORK_INHERIT, /* the main system's */
+        NETWORK_NONE,    /* its own, with nothing but loopback */
+};
+
+struct environment {
+        char *name;    /* NULL while temporary */
+        enum root_kind root;
+        char *root_path; /* ROOT_DIRECTORY: absolute or "~/..." */
+        enum network_kind network;
+        bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
+        char *hostname; /* NULL: as outside */
+        bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
+        struct view view;
+};
+
+#define cleanup_environment __attribute__((cleanup(environment_clear)))
+
+/* NAME is 1..64 characters of letters, digits, '.', '_', '-', and begins with a letter or digit. */
+bool environment_name_valid(const char *name);
+
+/* 0 when valid, else an error that says what a name may be. */
+int environment_name_check(const char *name, struct error *err);
+
+void environment_copy(struct environment *to, const struct environment *from);
+void environment_clear(struct environment *environment);
+
+/* The stored form (model/record.c): a line per fact, "key<TAB>field..." with fields escaped by text_escape(), first line
+ * "paddock-environment 1". Returned text is fresh memory. */
+char *environment_to_record(const struct environment *environment);
+
+/* Reads a record. `origin` names the file in messages. A newer version number gives EPROTO and says so. */
+int environment_from_record(struct environment *environment, const char *record, const char *origin,
+                            struct error *err);

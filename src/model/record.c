@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The stored form of an environment. It exists beside the YAML description so that starting a named environment needs no
+ * YAML library: a record is parsed in microseconds, and `paddock show` writes the YAML back from it.
+ */
+#include "model/environment.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <string.h>
+
+#define RECORD_MAGIC "paddock-environment "
+#define RECORD_VERSION 1
+#define RECORD_FIELDS 4096 /* more sources in one rule than any kernel unites */
+
+static void line(struct text *t, const char *key, const char *value)
+{
+        text_add(t, key);
+        text_add(t, "\t");
+        text_add_escaped(t, value);
+        text_add(t, "\n");
+}
+
+char *environment_to_record(const struct environment *e)
+{
+        struct text t = {0};
+        text_addf(&t, RECORD_MAGIC "%d\n", RECORD_VERSION);
+        if (e->name)
+                line(&t, "name", e->name);
+        if (e->root == ROOT_EMPTY)
+                line(&t, "root", "empty");
+        else if (e->root == ROOT_DIRECTORY)
+                line(&t, "root-directory", e->root_path);
+        if (e->network == NETWORK_NONE)
+                line(&t, "network", "none");
+        if (e->session)
+                line(&t, "session", "yes");
+        if (e->hostname)
+                line(&t, "hostname", e->hostname);
+        for (size_t i = 0; i < e->view.count; i++) {
+                const struct rule *rule = &e->view.rules[i];
+                text_addf(&t, "rule\t%s\t", rule_word(rule->kind));
+                text_add_escaped(&t, rule->path);
+                for (size_t s = 0; s < rule->source_count; s++) {
+                        text_add(&t, "\t");
+                        text_add_escaped(&t, rule->sources[s]);
+                }
+                text_add(&t, "\n");
+        }
+        return t.data;
+}
+
+/* Splits `line` at tabs in place and unescapes each field into fresh memory. Returns the number of fields, or -1. */
+static int fields_of(char *line_text, char ***fields)
+{
+        int count = 0, capacity = 0;
+        char **list = NULL, *rest = line_text, *piece;
+        while ((piece = strsep(&rest, "\t"))) {
+                char *field = count < RECORD_FIELDS ? text_unescape(piece) : NULL;
+                if (!field) {
+                        while (count)
+                                free(list[--count]);
+                        free(list);
+                        return -1;
+                }
+                *vector_add(list, count, capacity) = field;
+        }
+        *fields = list;
+        return count;
+}
+
+static int apply(struct environment *e, char **f, int n, struct error *err)
+{
+        if (n == 2 && strcmp(f[0], "name") == 0 && environment_name_valid(f[1]) && !e->name) {
+                e->name = memory_string(f[1]);
+        } else if (n == 2 && strcmp(f[0], "root") == 0 && strcmp(f[1], "empty") == 0) {
+                e->root = ROOT_EMPTY;
+        } else if (n == 2 && strcmp(f[0], "root-directory") == 0 && !e->root_path) {
+                e->root = ROOT_DIRECTORY;
+                e->root_path = memory_string(f[1]);
+        } else if (n == 2 && strcmp(f[0], "network") == 0 && strcmp(f[1], "none") == 0) {
+                e->network = NETWORK_NONE;
+        } else if (n == 2 && strcmp(f[0], "session") == 0 && strcmp(f[1], "yes") == 0) {
+                e->session = true;
+        } else if (n == 2 && strcmp(f[0], "hostname") == 0 && !e->hostname) {
+                e->hostname = memory_string(f[1]);
+        } else if (n >= 3 && strcmp(f[0], "rule") == 0 && rule_from_word(f[1]) >= 0 &&
+                   (f[2][0] == '/' || f[2][0] == '~')) {
+                return view_add(&e->view, (enum rule_kind)rule_from_word(f[1]), f[2], (const char *const *)f + 3,
+                                (size_t)n - 3, err);
+        } else {
+                return error_set(err, EINVAL, "it says '%s', which this version does not know", f[0]);
+        }
+        return 0;
+}
+
+int environment_from_record(struct environment *e, const char *record, const char *origin, struct error *err)
+{
+        *e = (struct environment){0};
+        size_t magic = strlen(RECORD_MAGIC);
+        if (strncmp(record, RECORD_MAGIC, magic) != 0) {
+                error_set(err, EINVAL, "%s is not an environment's record", origin);
+                return error_remedy(err, "it was changed by something else: move it away, or `paddock rm` the environment");
+        }
+        char *rest;
+        long version = strtol(record + magic, &rest, 10);
+        if (version > RECORD_VERSION) {
+                error_set(err, EPROTO, "%s was written by a newer paddock (version %ld; this one knows up to %d)", origin,
+                          version, RECORD_VERSION);
+                return error_remedy(err, "use that newer paddock, or another XDG_STATE_HOME with this one");
+        }
+        if (version < 1 || *rest != '\n')
+                return error_set(err, EINVAL, "%s is damaged in its first line", origin);
+
+        cleanup_free char *copy = memory_string(rest + 1);
+        char *lines = copy, *one;
+        int number = 1;
+        while ((one = strsep(&lines, "\n"))) {
+                number++;
+                if (!*one)
+                        continue;
+                char **fields = NULL;
+                int n = fields_of(one, &fields);
+                int result = n < 0 ? error_set(err, EINVAL, "it is damaged") : apply(e, fields, n, err);
+                while (n > 0)
+                        free(fields[--n]);
+                free(fields);
+                if (result < 0) {
+                        environment_clear(e);
+                        return error_context(err, "%s:%d", origin, number);
+                }
+        }
+        return 0;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `paddock`: runs `run`, and hands every other verb to paddock-verbs, which stands beside it or in libexec. */
+#include "verbs/verbs.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+static _Noreturn void execute_verbs(char **argv)
+{
+        char self[4097];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+        if (n > 0) {
+                self[n] = '\0';
+                char *slash = strrchr(self, '/');
+                if (slash)
+                        *slash = '\0';
+                cleanup_free char *beside = memory_format("%s/paddock-verbs", self);
+                execv(beside, argv);
+                cleanup_free char *installed = memory_format("%s/../libexec/paddock/paddock-verbs", self);
+                execv(installed, argv);
+        }
+        fprintf(stderr, "paddock: cannot start paddock-verbs, which belongs beside it: %s\n"
+                        "paddock: install paddock again (make install), or build it (make)\n", strerror(errno));
+        _exit(EXIT_PADDOCK);
+}
+
+int main(int argc, char **argv)
+{
+        if (argc >= 2 && strcmp(argv[1], "run") == 0) {
+                char *name = argv[1];
+                argv[1] = (char *)"paddock run";
+                int status = verb_run(argc - 1, argv + 1, NULL);
+                if (status != RUN_NEEDS_LIBRARY)
+                        return status;
+                argv[1] = name;
+        }
+        execute_verbs(argv);
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `paddock run`: a program in a private copy of the running system. */
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "host/host.h"
+#include "verbs/options.h"
+#include "verbs/session.h"
+#include "verbs/verbs.h"
+
+#include <argp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+struct request {
+        struct environment options; /* what the command line says */
+        bool given;                 /* it says anything that describes the environment */
+        const char *name, *file;
+        char **command;
+        char *cwd;
+        bool explain, json, memory;
+        struct error *err;
+};
+
+enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY };
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        struct request *r = state->input;
+        switch (key) {
+        case 'n':
+                r->name = arg;
+                return 0;
+        case 'f':
+                r->file = arg;
+                return 0;
+        case OPTION_EXPLAIN:
+                r->explain = true;
+                return 0;
+        case OPTION_JSON:
+                r->json = true;
+                return 0;
+        case OPTION_MEMORY:
+                r->memory = true;
+                return 0;
+        case ARGP_KEY_ARG:
+                r->command = &state->argv[state->next - 1];
+                state->next = state->argc;
+                return 0;
+        case ARGP_KEY_END:
+                if (r->name && r->file)
+                        argp_error(state, "-n runs a named environment and -f a description: "
+                                          "`paddock create -f FILE NAME` makes the one from the other");
+                if (r->memory && r->name)
+                        argp_error(state, "--memory is for environments without a name");
+                return 0;
+        default: {
+                error_t result = option_apply(&r->options, key, arg, r->cwd, &r->given, r->err);
+                return result < 0 ? -result : result;
+        }
+        }
+}
+
+static const struct argp_option options[] = {
+        {"name", 'n', "NAME", 0, "run the environment NAME, made when there is none; it is kept", 0},
+        {"file", 'f', "FILE", 0, "describe the environment by FILE (paddock.yaml(5))", 0},
+        {"explain", OPTION_EXPLAIN, NULL, 0, "print what would be done instead of doing it", 0},
+        {"json", OPTION_JSON, NULL, 0, "with --explain: as JSON", 0},
+        {"memory", OPTION_MEMORY, NULL, 0, "keep the temporary layer in memory", 0},
+        OPTIONS_ENVIRONMENT,
+        {0}};
+
+static const char doc[] =
+        "Run a program (your shell, if none is named) in a private copy of the running system.\v"
+        "Without a name the changes vanish at the end. The rule on the longest path holds; where no rule is given, what you "
+        "could write is private and everything else read-only.\n\n"
+        "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock failed.";
+
+/* Lets the rules and settings of `with` replace those of `e` for this run. */
+static int override(struct environment *e, const struct environment *with, struct error *err)
+{
+        if (with->root != ROOT_HOST) {
+                free(e->root_path);
+                e->root = with->root;
+                e->root_path = with->root_path ? memory_string(with->root_path) : NULL;
+        }
+        if (with->network != NETWORK_INHERIT)
+                e->network = with->network;
+        e->session |= with->session;
+        if (with->hostname) {
+                free(e->hostname);
+                e->hostname = memory_string(with->hostname);
+        }
+        for (size_t i = 0; i < with->view.count; i++) {
+                const struct rule *rule = &with->view.rules[i];
+                for (size_t j = 0; j < e->view.count; j++)
+                        if (strcmp(e->view.rules[j].path, rule->path) == 0)
+                                e->view.rules[j].by_default = true; /* gives way */
+                int result = view_add(&e->view, rule->kind, rule->path, (const char *const *)rule->sources,
+                                      rule->source_count, err);
+                if (result < 0)
+                        return result;
+        }
+        return 0;
+}
+
+/* The description of what is to run: stored, read from a file, or only the options. */
+static int describe(struct request *r, struct session *s, struct environment *e, const struct library *library,
+                    struct error *err)
+{
+        if (r->file) {
+                cleanup_text struct text problems = {0};
+                int result = library->load(e, r->file, &problems, err);
+                if (problems.length)
+                        fputs(problems.data, stderr);
+                if (result < 0)
+                        return err->code ? result : error_set(err, EINVAL, "nothing was started");
+                free(e->name);
+                e->name = NULL;
+                return override(e, &r->options, err);
+        }
+        if (!r->name) {
+                environment_copy(e, &r->options);
+                return 0;
+        }
+        int result = environment_name_check(r->name, err);
+        if (result == 0)
+                result = store_open(&s->store, err);
+        if (result < 0)
+                return result;
+        result = store_load(&s->store, r->name, e, err);
+        if (result != -ENOENT)
+                return result < 0 ? result : override(e, &r->options, err);
+        error_clear(err);
+        environment_copy(e, &r->options);
+        e->name = memory_string(r->name);
+        if (r->explain)
+                return 0;
+        result = store_create(&s->store, e, err);
+        if (result == -EEXIST) { /* another run made it meanwhile */
+                error_clear(err);
+                environment_clear(e);
+                result = store_load(&s->store, r->name, e, err);
+        }
+        return result;
+}
+
+/* Ends as the program ended, so that whoever started paddock sees what they would have seen. */
+static int end_like(int status)
+{
+        if (WIFEXITED(status))
+                return WEXITSTATUS(status);
+        int number = WTERMSIG(status);
+        struct rlimit none = {0};
+        setrlimit(RLIMIT_CORE, &none); /* the program's core is wanted, not ours */
+        signal(number, SIG_DFL);
+        sigset_t only;
+        sigemptyset(&only);
+        sigaddset(&only, number);
+        sigprocmask(SIG_UNBLOCK, &only, NULL);
+        raise(number);
+        return 128 + number;
+}
+
+static int explain(const struct request *r, const struct plan *plan, const struct environment *e,
+                   const struct library *library)
+{
+        if (r->json) {
+                library->explain(plan, e);
+        } else {
+                cleanup_free char *text = plan_explain(plan, e);
+                fputs(text, stdout);
+        }
+        return fflush(stdout) == EOF ? EXIT_PADDOCK : 0;
+}
+
+/* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
+static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct library *library, int *exit_status, struct error *err)
+{
+        cleanup_system struct system system;
+        cleanup_plan struct plan plan = {0};
+        cleanup_free char *state = store_path();
+        int result = host_survey(&system, state, r->memory ? NULL : state, err);
+        if (result < 0)
+                return result;
+        result = plan_resolve(&plan, e, &system, &s->slots, err);
+        if (result < 0)
+                return result;
+        cleanup_free char *why_memory = NULL;
+        if (!r->name && !r->explain && plan_has_layer(&plan)) {
+                result = session_scratch(s, r->memory, &why_memory, err);
+                if (result < 0)
+                        return result;
+                plan.in_memory = s->directory < 0;
+        }
+        if (r->explain) {
+                *exit_status = explain(r, &plan, e, library);
+                return 0;
+        }
+        result = session_join(s, &plan, err);
+        if (result < 0)
+                return result;
+        const char *shell = getenv("SHELL");
+        char *fallback[] = {(char *)(shell && shell[0] == '/' ? shell : "/bin/sh"), NULL};
+        struct launch launch = {.plan = &plan, .argv = r->command ? r->command : fallback, .name = e->name,
+                                .state = s->directory, .alive = s->alive, .scratch = !s->name,
+                                .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
+                                .join_user = s->join_user, .join_mount = s->join_mount, .ready = s->name ? session_ready : NULL,
+                                .context = s};
+        int status;
+        result = host_run(&launch, &status, exit_status, err);
+        if (result == 0)
+                *exit_status = status | 0x10000; /* a wait status, to be ended like */
+        return result;
+}
+
+int verb_run(int argc, char **argv, const struct library *library)
+{
+        static const struct argp argp = {options, parse, "[--] [COMMAND [ARGUMENT...]]", doc, 0, 0, 0};
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_free char *cwd = getcwd(NULL, 0);
+        struct request r = {.cwd = cwd, .err = &err};
+        argp_err_exit_status = EXIT_PADDOCK;
+        error_t parsed = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r);
+        cleanup_environment struct environment from_options = r.options;
+        if (parsed) {
+                error_print(stderr, &err);
+                return EXIT_PADDOCK;
+        }
+        if (!library && (r.file || r.json))
+                return RUN_NEEDS_LIBRARY;
+
+        cleanup_environment struct environment e = {0};
+        struct session s = SESSION_INIT;
+        int exit_status = EXIT_PADDOCK;
+        int result = describe(&r, &s, &e, library, &err);
+        if (result == 0 && r.name && !r.explain)
+                result = session_named(&s, r.name, &err);
+        if (result == 0)
+                result = plan_and_run(&r, &s, &e, library, &exit_status, &err);
+        cleanup_error struct error leftover = ERROR_INIT;
+        if (session_end(&s, &leftover) < 0)
+                error_print(stderr, &leftover);
+        if (result < 0) {
+                error_print(stderr, &err);
+                return exit_status;
+        }
+        return exit_status & 0x10000 ? end_like(exit_status & 0xFFFF) : exit_status;
+}

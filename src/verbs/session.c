@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The state of one run: see session.h, and store.h for the locks.
+ *
+ * Two runs of one name. The second takes the set-up lock, finds alive.lock held, and looks in runs/ for a process that is the
+ * init of a living run: the file's name is its pid, its content when it started (a pid alone may have been given to somebody
+ * else) and the fingerprint of its plan. It then enters that init's user namespace and a copy of its mount namespace: the
+ * same overlay, mounted once, but processes of its own. Either may end first.
+ */
+#include "verbs/session.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+int session_scratch(struct session *s, bool memory, char **why, struct error *err)
+{
+        cleanup_error struct error no_store = ERROR_INIT;
+        *why = NULL;
+        if (memory || store_open(&s->store, &no_store) < 0) {
+                if (!memory)
+                        *why = memory_string(no_store.text);
+                return 0;
+        }
+        store_sweep(&s->store);
+        s->directory = store_scratch(&s->store, &s->scratch, &s->alive, err);
+        if (s->directory < 0) {
+                /* A disk that is full or read-only does not keep a temporary environment from working. */
+                *why = memory_string(err->text);
+                error_clear(err);
+                s->alive = s->directory = -1;
+                return 0;
+        }
+        cleanup_error struct error unfit = ERROR_INIT;
+        if (host_layer_fits(s->directory, &unfit) < 0) {
+                *why = memory_string(unfit.text);
+                close(s->directory);
+                close(s->alive);
+                s->directory = s->alive = -1;
+                return store_scratch_remove(&s->store, s->scratch, err);
+        }
+        return 0;
+}
+
+int session_named(struct session *s, const char *name, struct error *err)
+{
+        s->name = name;
+        s->directory = store_open_environment(&s->store, name, err);
+        if (s->directory < 0)
+                return s->directory;
+        int result = host_layer_fits(s->directory, err);
+        if (result < 0)
+                return error_context(err, "environment '%s'", name);
+        s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->setup < 0 || flock(s->setup, LOCK_EX) < 0)
+                return error_sys(err, errno, "environment '%s': cannot lock it", name);
+        return slots_load(s->directory, &s->slots, err);
+}
+
+/* When process `pid` started, in clock ticks since boot: field 22 of /proc/PID/stat, proc(5). 0: there is none. */
+static unsigned long long started(int pid)
+{
+        char name[64], text[1024];
+        snprintf(name, sizeof name, "/proc/%d/stat", pid);
+        cleanup_close int fd = open(name, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (n <= 0)
+                return 0;
+        text[n] = '\0';
+        char *field = strrchr(text, ')'); /* the name before it may hold anything */
+        for (int i = 2; field && i < 22; i++)
+                field = strchr(field + 1, ' ');
+        return field ? strtoull(field, NULL, 10) : 0;
+}
+
+/* Opens the namespaces of the run that runs/`name` records. 1: done; 0: it lives no more; negative: it differs. */
+static int join_record(struct session *s, int runs, const char *name, unsigned long digest, struct error *err)
+{
+        char text[128] = "";
+        cleanup_close int fd = openat(runs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        unsigned long long start = 0;
+        unsigned long theirs = 0;
+        int pid = atoi(name);
+        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%llu %lx", &start, &theirs) != 2 || pid <= 0 ||
+            started(pid) != start) {
+                unlinkat(runs, name, 0);
+                return 0;
+        }
+        if (theirs != digest) {
+                error_set(err, EBUSY, "environment '%s' is running with other rules", s->name);
+                return error_remedy(err, "start it from the same directory without rules of its own, or end its programs first");
+        }
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+        cleanup_close int user = open(path, O_RDONLY | O_CLOEXEC);
+        snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+        cleanup_close int mounts = open(path, O_RDONLY | O_CLOEXEC);
+        if (user < 0 || mounts < 0 || started(pid) != start)
+                return 0;
+        s->join_user = steal_fd(&user);
+        s->join_mount = steal_fd(&mounts);
+        return 1;
+}
+
+/* Nobody lives: what the runs that were killed recorded is stale. */
+static void forget_runs(int directory)
+{
+        int fd = openat(directory, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *entry;
+        while (dir && (entry = readdir(dir)))
+                unlinkat(dirfd(dir), entry->d_name, 0);
+}
+
+int session_join(struct session *s, const struct plan *plan, struct error *err)
+{
+        s->plan = plan;
+        if (!s->name)
+                return 0;
+        s->alive = openat(s->directory, "alive.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->alive < 0)
+                return error_sys(err, errno, "environment '%s': cannot lock it", s->name);
+        /* A run that is just dying holds the lock but cannot be joined: wait for its last process, a little. */
+        for (int attempt = 0; attempt < 500; attempt++) {
+                if (flock(s->alive, LOCK_EX | LOCK_NB) == 0) {
+                        forget_runs(s->directory);
+                        return 0;
+                }
+                int fd = openat(s->directory, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+                struct dirent *entry;
+                int result = 0;
+                while (result == 0 && dir && (entry = readdir(dir)))
+                        if (entry->d_name[0] != '.')
+                                result = join_record(s, dirfd(dir), entry->d_name, plan_digest(plan), err);
+                if (result < 0)
+                        return result;
+                if (result > 0)
+                        return flock(s->alive, LOCK_SH | LOCK_NB) == 0
+                                       ? 0
+                                       : error_sys(err, errno, "environment '%s': cannot lock it", s->name);
+                struct timespec pause = {.tv_nsec = 10000000};
+                nanosleep(&pause, NULL);
+        }
+        error_set(err, EBUSY, "environment '%s' is ending, and some process of it does not end", s->name);
+        return error_remedy(err, "look for it with ps, and end it");
+}
+
+void session_ready(void *context, int init)
+{
+        struct session *s = context;
+        if (!s->name)
+                return;
+        cleanup_error struct error err = ERROR_INIT;
+        for (size_t i = 0; s->join_user < 0 && i < s->plan->slots.count; i++) {
+                const struct slot *slot = &s->plan->slots.slots[i];
+                if (slots_make(s->directory, slot, &err) == 1 && slots_complete(s->directory, slot, &err) < 0)
+                        error_print(stderr, &err);
+        }
+        mkdirat(s->directory, "runs", 0700);
+        s->record = memory_format("runs/%d", init);
+        cleanup_free char *text = memory_format("%llu %lx\n", started(init), plan_digest(s->plan));
+        cleanup_close int fd = openat(s->directory, s->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+                fprintf(stderr, "paddock: cannot record this run: a second one of '%s' has to wait for its end: %s\n", s->name,
+                        strerror(errno));
+        flock(s->alive, LOCK_SH);
+        close(s->setup);
+        s->setup = -1;
+}
+
+int session_end(struct session *s, struct error *err)
+{
+        int result = 0;
+        if (s->record)
+                unlinkat(s->directory, s->record, 0);
+        if (s->scratch && s->directory >= 0)
+                result = store_scratch_remove(&s->store, s->scratch, err);
+        const int fds[] = {s->directory, s->setup, s->alive, s->join_user, s->join_mount};
+        for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        store_close(&s->store);
+        slots_clear(&s->slots);
+        free(s->scratch);
+        free(s->record);
+        return result;
+}

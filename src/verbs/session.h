@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The state of one run: the directory its layer lies in, its locks, and the living run that it may join. */
+#pragma once
+
+#include "host/host.h"
+#include "model/store.h"
+
+struct session {
+        struct store store;
+        const char *name;    /* of the environment; NULL: scratch */
+        char *scratch;       /* name of the scratch directory */
+        int directory;       /* of the environment, -1: in memory */
+        int setup, alive;    /* locks */
+        int join_user, join_mount;
+        struct slots slots;
+        const struct plan *plan;
+        char *record;        /* runs/PID, written when the view stands */
+};
+
+#define SESSION_INIT                                                                                                   \
+        ((struct session){.store = STORE_CLOSED, .directory = -1, .setup = -1, .alive = -1, .join_user = -1,           \
+                          .join_mount = -1})
+
+/* The state of a run without a name, made only when its plan has a layer. Where no layer can be kept on disk it is in memory, and `why` (fresh memory) says why;
+ * `memory` asks for that. */
+int session_scratch(struct session *s, bool memory, char **why, struct error *err);
+
+/* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. */
+int session_named(struct session *s, const char *name, struct error *err);
+
+/* After planning: finds a living run whose view is used, if there is one. EBUSY when its view differs. */
+int session_join(struct session *s, const struct plan *plan, struct error *err);
+
+/* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */
+void session_ready(void *context, int init);
+
+/* The run is over. Removes what a scratch run leaves. */
+int session_end(struct session *s, struct error *err);

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `paddock-verbs`: every verb but the plain `run`, with the libraries that they need. */
+#include "verbs/verbs.h"
+
+#include "base/cleanup.h"
+#include "config.h"
+#include "description/description.h"
+#include "verbs/explain.h"
+
+#include <string.h>
+
+static int run_with_library(int argc, char **argv)
+{
+        static const struct library library = {.load = description_load, .explain = explain_json};
+        return verb_run(argc, argv, &library);
+}
+
+static const struct verb {
+        const char *word;
+        int (*run)(int argc, char **argv);
+        const char *summary;
+} verbs[] = {
+        {"run", run_with_library, "run a program in a private copy of this system"},
+        {"create", verb_create, "make a named environment from a description"},
+        {"list", verb_list, "list the named environments"},
+        {"show", verb_show, "print the description that reproduces an environment"},
+        {"rm", verb_rm, "remove environments and what they changed"},
+        {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},
+};
+#define VERBS (sizeof verbs / sizeof *verbs)
+
+static int usage(FILE *out, int status)
+{
+        fprintf(out, "Usage: paddock VERB [OPTION...] [ARGUMENT...]\n"
+                     "Private copies of the running system, without root.\n\n");
+        for (size_t i = 0; i < VERBS; i++)
+                fprintf(out, "  %-8s %s\n", verbs[i].word, verbs[i].summary);
+        fprintf(out, "\n`paddock VERB --help` tells the options of a verb; paddock(1) is the manual.\n");
+        return status;
+}
+
+int main(int argc, char **argv)
+{
+        if (argc < 2)
+                return usage(stderr, EXIT_PADDOCK);
+        const char *words[VERBS + 1] = {0};
+        for (size_t i = 0; i < VERBS; i++) {
+                words[i] = verbs[i].word;
+                if (strcmp(argv[1], verbs[i].word) == 0) {
+                        cleanup_free char *name = memory_format("paddock %s", argv[1]);
+                        argv[1] = name;
+                        return verbs[i].run(argc - 1, argv + 1);
+                }
+        }
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "-h") == 0)
+                return usage(stdout, 0);
+        if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+                printf("paddock %s\n", PADDOCK_VERSION);
+                return 0;
+        }
+        cleanup_free char *shown = text_escape(argv[1]);
+        const char *near = text_nearest(argv[1], words);
+        fprintf(stderr, "paddock: there is no verb '%s'\n", shown);
+        if (near)
+                fprintf(stderr, "paddock: did you mean '%s'?\n", near);
+        else
+                fprintf(stderr, "paddock: `paddock --help` lists the verbs\n");
+        return EXIT_PADDOCK;
+}

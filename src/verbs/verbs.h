@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The verbs, and what they have in common. A verb takes argv[0] = its own name ("paddock run") and returns an exit status.
+ *
+ * There are two programs. `paddock` is what people start: it links nothing but the C library, runs `run` itself, and
+ * executes `paddock-verbs` for everything else, so that a run never waits for a YAML or JSON library to be loaded.
+ */
+#pragma once
+
+#include "base/text.h"
+#include "model/environment.h"
+#include "plan/plan.h"
+
+/* As shells have it: 126 cannot be executed, 127 not found; 125 is a failure of paddock itself. */
+#define EXIT_PADDOCK 125
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NOT_FOUND 127
+
+/* What `run` needs of the libraries that only paddock-verbs has. NULL functions: not here. */
+struct library {
+        int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
+        void (*explain)(const struct plan *plan, const struct environment *e);
+};
+
+/* Returned by verb_run() when it needs a library that it was not given: nothing was done yet. */
+#define RUN_NEEDS_LIBRARY (-1)
+
+int verb_run(int argc, char **argv, const struct library *library);
+int verb_create(int argc, char **argv);
+int verb_list(int argc, char **argv);
+int verb_show(int argc, char **argv);
+int verb_rm(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
+
+/* Prints a JSON value on standard output, two spaces an indent, and releases it (verbs/json.c). Returns an exit status. */
+struct json_t;
+int print_json(struct json_t *value);
+/* A JSON string of any file name: what is no UTF-8 appears as text_escape() has it. */
+struct json_t *json_name(const char *name);

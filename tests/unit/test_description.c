@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The YAML description: what is refused and in which words, what is accepted, and that writing and reading are inverse. */
+#include "description/description.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#ifndef MAN_PAGE
+#define MAN_PAGE "man/paddock.yaml.5"
+#endif
+
+/* Parses with origin "f" and directory "/d". */
+static int parse(struct environment *e, const char *text, size_t length, struct text *problems)
+{
+        /* In memory of exactly its size, so that a sanitizer sees reading past the end. */
+        cleanup_free char *copy = memory_new(length);
+        memcpy(copy, text, length);
+        return description_parse(e, copy, length, "f", "/d", problems);
+}
+
+/* ---- what is refused ---------------------------------------------------------------------------------------------- */
+
+#define LATER " is known, but not available in this version of paddock\n"
+#define RULES "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})"
+#define KNOWN_RULES "known: private, mirror, share, empty, hide, from, union\n"
+#define NO_ALIAS "a description has neither anchors nor aliases; "
+#define TAB ": a tab: YAML indents with spaces; in a name write it as \"\\t\" in double quotes\n"
+#define NAME_RULE                                                                                                     \
+        " cannot name an environment: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"
+#define HOST_RULE                                                                                                     \
+        " cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends with a letter or digit\n"
+
+static const struct bad {
+        const char *text, *problems;
+        size_t length; /* 0: strlen(text) */
+} bad[] = {
+        /* keys */
+        {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
+        {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
+        {"something: 1\n",
+         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname\n"},
+        {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
+        {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
+        {"name: a\n\"name\": b\n? name\n: c\n",
+         "f:2:1: duplicate key 'name', first on line 1\nf:3:3: duplicate key 'name', first on line 1\n"},
+        {"[a]: b\n", "f:1:1: a key is a word, not a list\n"},
+        {"{a: b}: c\n", "f:1:1: a key is a word, not a map\n"},
+        {"- name: web\n", "f:1:1: a description is a map of KEY: VALUE, not a list\n"},
+        {"web\n", "f:1:1: a description is a map of KEY: VALUE, not a word\n"},
+        {"sockets: {serve: [./s]}\n", "f:1:1: 'sockets'" LATER},
+        {"devices: [/dev/dri]\n", "f:1:1: 'devices'" LATER},
+        {"grants: [sound]\n", "f:1:1: 'grants'" LATER},
+        {"channels: {inbox: files}\n", "f:1:1: 'channels'" LATER},
+        {"limits: {memory: 512M}\n", "f:1:1: 'limits'" LATER},
+        {"init: [/sbin/init]\n", "f:1:1: 'init'" LATER},
+        {"nest: yes\n", "f:1:1: 'nest'" LATER},
+        /* values */
+        {"name:\n", "f:1:1: 'name' has no value: it takes a name\n"},
+        {"name: ''\n", "f:1:7: 'name' has no value: it takes a name\n"},
+        {"name: [a]\n", "f:1:7: 'name' takes a name, not a list\n"},
+        {"name: {a: b}\n", "f:1:7: 'name' takes a name, not a map\n"},
+        {"name: we b\n", "f:1:7: 'we b'" NAME_RULE},
+        {"name: ../x\n", "f:1:7: '../x'" NAME_RULE},
+        {"name: \"a\\nb\"\n", "f:1:7: 'a\\nb'" NAME_RULE},
+        {"name: \"a\\0b\"\n", "f:1:7: 'name' takes a name, which cannot hold a NUL character\n"},
+        {"name: !!binary YQBi\n", "f:1:16: 'name' takes a name, which cannot hold a NUL character\n"},
+        {"root: hots\n",
+         "f:1:7: unknown root 'hots'; did you mean 'host'? a directory is written with a slash, as './hots'\n"},
+        {"root: debian\n", "f:1:7: unknown root 'debian'; a directory is written with a slash, as './debian'\n"},
+        {"root: [host]\n", "f:1:7: 'root' takes 'host', 'empty' or a directory, not a list\n"},
+        {"root: ~bob\n",
+         "f:1:7: '~bob': of the names with a tilde only '~' and '~/...' are known, for the home directory of whoever "
+         "runs it; write './~...' for a file of that name\n"},
+        {"identity: root\n", "f:1:11: only the identity 'self' is available in this version of paddock\n"},
+        {"identity: {users: []}\n", "f:1:11: only the identity 'self' is available in this version of paddock\n"},
+        {"identity: ''\n", "f:1:11: 'identity' has no value: it takes 'self'\n"},
+        {"network: non\n", "f:1:10: unknown network 'non'; did you mean 'none'?\n"},
+        {"network: bridge\n", "f:1:10: unknown network 'bridge'; known: none, inherit\n"},
+        {"network: {uplink: yes, allow: ['*:443']}\n",
+         "f:1:10: rules for the network (uplink, allow) are known, but not available in this version of paddock: "
+         "write 'none' or 'inherit'\n"},
+        {"session: maybe\n", "f:1:10: 'session' takes yes or no, without quotes, not 'maybe'\n"},
+        {"session: 'yes'\n", "f:1:10: 'session' takes yes or no, without quotes, not 'yes'\n"},
+        {"hostname: a_b\n", "f:1:11: 'a_b'" HOST_RULE},
+        {"hostname: a-\n", "f:1:11: 'a-'" HOST_RULE},
+        {"hostname: 12345678901234567890123456789012345678901234567890123456789012345\n",
+         "f:1:11: '123456789012345678901234567890123456789012345678901234567890...'" HOST_RULE},
+        /* rules */
+        {"view: share\n", "f:1:7: 'view' takes a map of PATH: RULE, not a word\n"},
+        {"view: [/a]\n", "f:1:7: 'view' takes a map of PATH: RULE, not a list\n"},
+        {"view:\n  [a]: hide\n  {a: b}: hide\n",
+         "f:2:3: 'view' takes a path before each colon, not a list\n"
+         "f:3:3: 'view' takes a path before each colon, not a map\n"},
+        {"view:\n  '': hide\n", "f:2:3: 'view' has no value: it takes a path\n"},
+        {"view:\n  /a:\n", "f:2:3: '/a' has no value: it takes " RULES "\n"},
+        {"view:\n  /a: [hide]\n", "f:2:7: '/a' takes " RULES ", not a list\n"},
+        {"view:\n  /a: mirorr\n", "f:2:7: unknown rule 'mirorr'; did you mean 'mirror'?\n"},
+        {"view:\n  /a: rw\n", "f:2:7: unknown rule 'rw'; " KNOWN_RULES},
+        {"view:\n  /a: from\n  /b: union\n",
+         "f:2:7: 'from' needs a value: {from: PATH}\nf:3:7: 'union' needs a value: {union: [PATH, PATH]}\n"},
+        {"view:\n  /a: {share: yes}\n", "f:2:8: 'share' takes no value: write it as PATH: share\n"},
+        {"view:\n  /a: {form: /b}\n", "f:2:8: unknown rule 'form'; did you mean 'from'?\n"},
+        {"view:\n  /a: {from: [/b]}\n", "f:2:14: 'from' takes a path, not a list\n"},
+        {"view:\n  /a: {from: }\n", "f:2:8: 'from' has no value: it takes a path\n"},
+        {"view:\n  /a: {from: /b, union: [/c]}\n", "f:2:7: '/a' takes one rule, not 2\n"},
+        {"view:\n  /a: {}\n", "f:2:7: '/a' takes one rule, not 0\n"},
+        {"view:\n  /a: {union: /b}\n",
+         "f:2:15: 'union' takes a list of 1 to 1024 directories: {union: [PATH, PATH]}\n"},
+        {"view:\n  /a: {union: []}\n",
+         "f:2:15: 'union' takes a list of 1 to 1024 directories: {union: [PATH, PATH]}\n"},
+        {"view:\n  /a: {union: [/b, {c: d}, '']}\n",
+         "f:2:20: 'union' takes a path, not a map\nf:2:28: 'union' has no value: it takes a path\n"},
+        {"view:\n  /a: {translator: [squashfuse, x], start: demand}\n",
+         "f:2:8: 'translator'" LATER "f:2:37: 'start'" LATER},
+        {"view:\n  /a: {grant: rw}\n  /b: {device: x}\n  /c: {channel: y}\n",
+         "f:2:8: 'grant'" LATER "f:3:8: 'device'" LATER "f:4:8: 'channel'" LATER},
+        {"view:\n  /a: hide\n  /a: hide\n", "f:3:3: duplicate key '/a', first on line 2\n"},
+        {"view:\n  /a: hide\n  /b: hide\n  /c/./../a: share\n  /./a/: share\n",
+         "f:5:3: two rules on '/a' contradict each other: 'hide' on line 2, and 'share' here\n"},
+        {"view:\n  a: {from: b}\n  /d/a: {from: c}\n",
+         "f:3:3: two rules on '/d/a' contradict each other: 'from' on line 2, and 'from' here\n"},
+        {"view:\n  \"/a\\0\": hide\n", "f:2:3: 'view' takes a path, which cannot hold a NUL character\n"},
+        /* several at once, in the order of the file, a syntax error among them */
+        {"nmae: x\nsession: 1\nview:\n  /a: priv4te\n  /b: [\nname: x\n",
+         "f:1:1: unknown key 'nmae'; did you mean 'name'?\n"
+         "f:2:10: 'session' takes yes or no, without quotes, not '1'\n"
+         "f:4:7: unknown rule 'priv4te'; did you mean 'private'?\n"
+         "f:6:1: YAML syntax: wrongly indented flow sequence\n"},
+        /* YAML */
+        {"name: \"web\n", "f:1:8: YAML syntax: double-quoted scalar without closing quote\n"},
+        {"view: {'/a''''b': hide, /c: {union: ['''''']}}",
+         "f:1:8: several quotes side by side in single quotes: write this in double quotes\n"
+         "f:1:38: several quotes side by side in single quotes: write this in double quotes\n"},
+        {"name: |\n  web\nhostname: >-\n  web\n",
+         "f:2:1: a text block ('|' or '>'): write the value on one line, in quotes if need be\n"
+         "f:4:1: a text block ('|' or '>'): write the value on one line, in quotes if need be\n"},
+        {"name: @web\n", "f:1:7: YAML syntax: plain scalar cannot start with '@'\n"},
+        {"view: {/a: hide}}\n", "f:1:17: YAML syntax: flow mapping with invalid extra closing brace\n"},
+        {"name: \"\\q\"\n", "f:1:8: YAML syntax: invalid escape 'q' in double-quoted string\n"},
+        {"\tname: web\n", "f:1:1" TAB},
+        {"view:\n\t\t/a:\thide\n", "f:2:1" TAB "f:2:6" TAB},
+        {"name: web\n  root: host\n",
+         "f:1:7: YAML syntax: by its indentation the next line belongs to this value, but it has a key of its own: "
+         "indent it as the others\n"},
+        {"name: a\n---\nname: b\n", "f:2:1: a second document begins here: one file describes one environment\n"},
+        {"name: a\n...\nname: b\n", "f:3:1: a second document begins here: one file describes one environment\n"},
+        {"%YAML 1.1\n---\nname: a\n", "f:1:1: a description has no directives (%YAML, %TAG)\n"},
+        {"# c\n%TAG !x! y\n---\nname: a\n", "f:2:1: a description has no directives (%YAML, %TAG)\n"},
+        {"\xef\xbb\xbf%", "f:1:1: a description has no directives (%YAML, %TAG)\n"},
+        {"name: &a web\nhostname: *a\n",
+         "f:1:7: an anchor: " NO_ALIAS "write the value where it is used\n"
+         "f:2:11: an alias: " NO_ALIAS "write the value itself\n"},
+        {"view: &v {/a: hide}\n", "f:1:7: an anchor: " NO_ALIAS "write the value where it is used\n"},
+        {"view:\n  <<: *x\n", "f:2:7: an alias: " NO_ALIAS "write the value itself\n"},
+        {"name: !foo web\n", "f:1:12: tag '!foo' has no meaning here: only !!binary and !!str do, on words and names\n"},
+        {"view: !!set {/a: hide}\n",
+         "f:1:13: tag 'tag:yaml.org,2002:set' has no meaning here: only !!binary and !!str do, on words and names\n"},
+        {"name: !!binary YQ\n", "f:1:16: this is not base64, which !!binary announces\n"},
+        {"name: !!binary \"YR==\"\n", "f:1:16: this is not base64, which !!binary announces\n"},
+        {"name: !!binary \"YQ==YQ==\"\n", "f:1:16: this is not base64, which !!binary announces\n"},
+        {"name: !!binary \"Y=Q=\"\n", "f:1:16: this is not base64, which !!binary announces\n"},
+        {"name: !!binary \"====\"\n", "f:1:16: this is not base64, which !!binary announces\n"},
+        {"a: [[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]\n", "f:1:19: this is nested too deeply for a description\n"},
+        /* characters */
+        {"name: a\0b\n", "f:1:8: a NUL byte\n", 10},
+        {"name: web\nroot: /caf\xe9\n",
+         "f:2:11: byte 0xe9 is not UTF-8; a file name that is not is written with !!binary\n"},
+        {"\xc3\xa9: \xc0\xaf\n# \xed\xa0\x80\n# \xf4\x90\x80\x80",
+         "f:1:4: byte 0xc0 is not UTF-8; a file name that is not is written with !!binary\n"
+         "f:2:3: byte 0xed is not UTF-8; a file name that is not is written with !!binary\n"
+         "f:3:3: byte 0xf4 is not UTF-8; a file name that is not is written with !!binary\n"},
+        {"name: a\x07\n", "f:1:8: character U+0007 cannot stand here: write it as \"\\u0007\" in double quotes\n"},
+        {"# \xc2\x85\r\n# \xef\xbb\xbf\r# \xef\xbf\xbf\n",
+         "f:1:3: character U+0085 cannot stand here: write it as \"\\u0085\" in double quotes\n"
+         "f:2:3: character U+FEFF cannot stand here: write it as \"\\ufeff\" in double quotes\n"
+         "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
+        {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
+        {"\"k\\u202ey\\e[31m\": 1\n",
+         "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, view, network, session, hostname\n"},
+};
+
+static void test_bad(void **state)
+{
+        (void)state;
+        size_t failures = 0;
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                struct environment e;
+                cleanup_text struct text problems = {0};
+                int result = parse(&e, bad[i].text, bad[i].length ? bad[i].length : strlen(bad[i].text), &problems);
+                if (result != -EINVAL || !problems.data || strcmp(problems.data, bad[i].problems) != 0) {
+                        print_error("%s\n--- expected ---\n%s--- got %d ---\n%s\n", bad[i].text, bad[i].problems, result,
+                                    problems.data ? problems.data : "");
+                        failures++;
+                }
+                static const struct environment clear;
+                assert_memory_equal(&e, &clear, sizeof e);
+        }
+        assert_int_equal(failures, 0);
+}
+
+/* Nothing reaches the terminal but through `problems`: the library would like to print for itself. */
+static void test_silent(void **state)
+{
+        (void)state;
+        cleanup_file FILE *caught = tmpfile();
+        cleanup_close int saved = dup(STDERR_FILENO);
+        assert_non_null(caught);
+        dup2(fileno(caught), STDERR_FILENO);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                struct environment e;
+                cleanup_text struct text problems = {0};
+                parse(&e, bad[i].text, bad[i].length ? bad[i].length : strlen(bad[i].text), &problems);
+                environment_clear(&e);
+        }
+        dup2(saved, STDERR_FILENO);
+        assert_int_equal(lseek(fileno(caught), 0, SEEK_END), 0);
+}
+
+static void test_origin(void **state)
+{
+        (void)state;
+        struct environment e;
+        cleanup_text struct text problems = {0};
+        text_add(&problems, "before\n");
+        assert_int_equal(description_parse(&e, "x", 1, "a\nb\x1b.yaml", "/", &problems), -EINVAL);
+        assert_string_equal(problems.data,
+                            "before\na\\nb\\x1b.yaml:1:1: a description is a map of KEY: VALUE, not a word\n");
+}
+
+/* ---- what is accepted --------------------------------------------------------------------------------------------- */
+
+#define DEFAULTS "root: host\nidentity: self\nnetwork: inherit\nsession: no\n"
+
+static const struct good {
+        const char *text, *written;
+} good[] = {
+        {"", DEFAULTS},
+        {"# only a comment\n", DEFAULTS},
+        {"---\n", DEFAULTS},
+        {"{}\n", DEFAULTS},
+        {"view:\n", DEFAULTS},
+        {"\xef\xbb\xbfname: web\r\nroot: host\r\n", "name: web\n" DEFAULTS},
+        {"--- # c\nname: web\n...\n", "name: web\n" DEFAULTS},
+        {"name: 'yes'\n", "name: \"yes\"\n" DEFAULTS},
+        {"name: 12\n", "name: \"12\"\n" DEFAULTS},
+        {"name: !!str a\n", "name: a\n" DEFAULTS},
+        {"view: {'/a''b': hide, '/''': hide, /c: {from: '''/d'}, 'it''s''': share}",
+         DEFAULTS "view:\n  \"/a'b\": hide\n  \"/'\": hide\n  /c: {from: \"/d/'/d\"}\n  \"/d/it's'\": share\n"},
+        {"view: {\"/a\\tb\": hide}", DEFAULTS "view:\n  \"/a\\tb\": hide\n"},
+        {"name: !!binary d2\n  Vi\n", "name: web\n" DEFAULTS},
+        {"{\"name\": \"web\", \"session\": false, \"view\": {\"/x\": {\"from\": \"/y\"}}}",
+         "name: web\n" DEFAULTS "view:\n  /x: {from: /y}\n"},
+        {"root: empty\nidentity: self\nnetwork: none\nsession: true\nhostname: a.b-c\n",
+         "root: empty\nidentity: self\nnetwork: none\nsession: yes\nhostname: a.b-c\n"},
+        {"root: ./t/.//u//\n", "root: /d/t/u\nidentity: self\nnetwork: inherit\nsession: no\n"},
+        {"root: ~\n", "root: \"~\"\nidentity: self\nnetwork: inherit\nsession: no\n"},
+        {"root: /\n", "root: /\nidentity: self\nnetwork: inherit\nsession: no\n"},
+        {"view:\n  ~: private\n  ~/: private\n  ~/x//./y/: hide\n  .: mirror\n  ./~u: empty\n  ...: empty\n",
+         DEFAULTS "view:\n  \"~\": private\n  ~/x/y: hide\n  /d: mirror\n  /d/~u: empty\n  /d/...: empty\n"},
+        /* what ".." means is not for the text to decide */
+        {"view:\n  ..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  ./x/..: hide\n",
+         DEFAULTS "view:\n  /d/..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  /d/./x/..: hide\n"},
+        {"view:\n  /z: {from: ./hosts}\n  /a: {union: [x, ~, ~/y/, /z//.]}\n  null: hide\n  1: hide\n",
+         DEFAULTS "view:\n  /z: {from: /d/hosts}\n  /a: {union: [/d/x, \"~\", ~/y, /z]}\n  /d/null: hide\n  /d/1: hide\n"},
+        {"view:\n  !!binary \"L2NhZuk=\": {from: !!binary L//+}\n  /caf\xc3\xa9: hide\n  \"/a\\u202eb\\u00a0\\\\\": hide\n",
+         DEFAULTS "view:\n  # not UTF-8: /caf\\xe9\n  # not UTF-8: /\\xff\\xfe\n"
+                  "  !!binary \"L2NhZuk=\": {from: !!binary \"L//+\"}\n  \"/caf\xc3\xa9\": hide\n"
+                  "  \"/a\\u202Eb\\xA0\\\\\": hide\n"},
+};
+
+static void test_good(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+                struct environment e;
+                cleanup_text struct text problems = {0};
+                int result = parse(&e, good[i].text, strlen(good[i].text), &problems);
+                if (result)
+                        fail_msg("%s\n--- %d ---\n%s", good[i].text, result, problems.data);
+                assert_null(problems.data);
+                cleanup_free char *written = description_write(&e);
+                assert_string_equal(written, good[i].written);
+                environment_clear(&e);
+        }
+}
+
+/* ---- writing and reading are inverse ------------------------------------------------------------------------------ */
+
+static void assert_same(const struct environment *a, const struct environment *b, const char *text)
+{
+#define SAME_STRING(x, y) (!(x) == !(y) && (!(x) || strcmp((x), (y)) == 0))
+        bool same = SAME_STRING(a->name, b->name) && SAME_STRING(a->root_path, b->root_path) &&
+                    SAME_STRING(a->hostname, b->hostname) && a->root == b->root && a->network == b->network &&
+                    a->session == b->session && a->view.count == b->view.count;
+        for (size_t i = 0; same && i < a->view.count; i++) {
+                const struct rule *x = &a->view.rules[i], *y = &b->view.rules[i];
+                same = x->kind == y->kind && strcmp(x->path, y->path) == 0 && x->source_count == y->source_count &&
+                       x->by_default == y->by_default;
+                for (size_t s = 0; same && s < x->source_count; s++)
+                        same = strcmp(x->sources[s], y->sources[s]) == 0;
+        }
+        if (!same)
+                fail_msg("another environment came back from\n%s", text);
+}
+
+/* The same numbers in every run: a failure can be repeated. */
+static uint64_t seed;
+
+static unsigned below(unsigned limit)
+{
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        return (unsigned)(seed >> 33) % limit;
+}
+
+/* A path of one to four components made of what YAML, terminals and UTF-8 decoders stumble over. */
+static char *random_path(void)
+{
+        static const char *const pieces[] = {
+                "a", "yes", "null", "1e3", "~", ": ", " #", "- ", "? ", "\n", "\r", "\t", " ", "\"", "'", "\\", "\\n", "%",
+                "@", "`", "*a", "&a", "!t", "<<", "|", ">", "[", "]", "{", "}", ",", "=", "---", "...", "\x01", "\x1b[31m",
+                "\x7f", "\xc2\x85", "\xc2\xa0", "\xc3\xa9", "\xe2\x80\xae", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xef\xbf\xbe",
+                "\xef\xbf\xbf", "\xf0\x9f\x98\x80", "\xf3\xa0\x80\x81", "\xf4\x8f\xbf\xbf", "\xff", "\xc0\xaf",
+                "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "#", "a: b", "a b", "-"};
+        cleanup_text struct text t = {0};
+        bool home = !below(4);
+        text_add(&t, home ? "~" : "");
+        for (unsigned i = below(4) + !home; i; i--) {
+                text_add(&t, "/");
+                size_t start = t.length;
+                do {
+                        const char *piece = pieces[below(sizeof pieces / sizeof *pieces)];
+                        char byte[2] = {(char)(1 + below(255)), '\0'};
+                        text_add(&t, below(4) ? piece : byte[0] == '/' ? "x" : byte);
+                } while (below(3));
+                for (unsigned n = below(400) ? 0 : below(4000); n; n--)
+                        text_add(&t, "0123456789");
+                if (strcmp(t.data + start, ".") == 0)
+                        text_add(&t, "x");
+                text_add(&t, below(40) ? "" : "/..");
+        }
+        return steal_pointer(&t.data);
+}
+
+static void random_environment(struct environment *e)
+{
+        static const char *const names[] = {"web", "yes", "12", "NULL", "0x1f", "a.b_c-d", "e", "1e9", "On", "true"};
+        *e = (struct environment){0};
+        if (below(4))
+                e->name = memory_string(names[below(10)]);
+        if (below(4) == 0)
+                e->hostname = memory_string(below(2) ? "a-1.b" : "007");
+        e->root = (enum root_kind)below(3);
+        if (e->root == ROOT_DIRECTORY)
+                e->root_path = random_path();
+        e->network = (enum network_kind)below(2);
+        e->session = below(2);
+        for (unsigned rules = below(8); rules; rules--) {
+                cleanup_free char *path = random_path();
+                cleanup_error struct error err = ERROR_INIT;
+                enum rule_kind kind = (enum rule_kind)below(RULE_KINDS);
+                char *sources[4];
+                size_t count = kind == RULE_FROM ? 1 : kind == RULE_UNION ? 1 + below(4) : 0;
+                for (size_t i = 0; i < count; i++)
+                        sources[i] = random_path();
+                view_add(&e->view, kind, path, (const char *const *)sources, count, &err); /* a double may be refused */
+                while (count)
+                        free(sources[--count]);
+        }
+}
+
+static void test_round_trip(void **state)
+{
+        (void)state;
+        seed = 0x9e3779b97f4a7c15;
+        for (int i = 0; i < 4000; i++) {
+                struct environment e, back;
+                random_environment(&e);
+                cleanup_free char *text = description_write(&e);
+                cleanup_text struct text problems = {0};
+                if (parse(&back, text, strlen(text), &problems) < 0)
+                        fail_msg("%s\n--- is refused ---\n%s", text, problems.data);
+                assert_same(&e, &back, text);
+                for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+                        if ((*p < ' ' && *p != '\n') || *p == 0x7f)
+                                fail_msg("a control character is written as itself: %s", text);
+                environment_clear(&e);
+                environment_clear(&back);
+        }
+}
+
+static void test_write_skips_defaults(void **state)
+{
+        (void)state;
+        struct environment e = {0};
+        view_add_default(&e.view, RULE_PRIVATE, "/", NULL);
+        cleanup_free char *none = description_write(&e);
+        assert_string_equal(none, DEFAULTS);
+        cleanup_error struct error err = ERROR_INIT;
+        assert_int_equal(view_add(&e.view, RULE_SHARE, "/b", NULL, 0, &err), 0);
+        assert_int_equal(view_add(&e.view, RULE_HIDE, "/a", NULL, 0, &err), 0);
+        cleanup_free char *two = description_write(&e);
+        assert_string_equal(two, DEFAULTS "view:\n  /b: share\n  /a: hide\n");
+        environment_clear(&e);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------- */
+
+static void test_limits(void **state)
+{
+        (void)state;
+        struct environment e;
+        for (unsigned over = 0; over < 2; over++) {
+                cleanup_text struct text rules = {0}, list = {0}, problems = {0};
+                text_add(&rules, "view:\n");
+                for (unsigned i = 0; i < DESCRIPTION_RULE_LIMIT + over; i++)
+                        text_addf(&rules, "  /r%u: hide\n", i);
+                assert_int_equal(parse(&e, rules.data, rules.length, &problems), over ? -EINVAL : 0);
+                if (over)
+                        assert_string_equal(problems.data, "f:2:3: a view has no more than 4096 rules\n");
+                environment_clear(&e);
+                text_clear(&problems);
+
+                text_add(&list, "view: {/u: {union: [/s");
+                for (unsigned i = 1; i < DESCRIPTION_SOURCE_LIMIT + over; i++)
+                        text_addf(&list, ", /s%u", i);
+                text_add(&list, "]}}\n");
+                assert_int_equal(parse(&e, list.data, list.length, &problems), over ? -EINVAL : 0);
+                environment_clear(&e);
+        }
+}
+
+/* Hostile texts as long as a file may be end soon, and with a list of problems that can be read. */
+static void test_hostile_size(void **state)
+{
+        (void)state;
+        static const char *const repeated[] = {"a:\n", "- ", "[", "{", "{a: ", "? ", "a: b\n", "&a ", "*a\n", "#\n", "\"", "\xff",
+                                               "\xffx", "[a,", "!!str ", "a\n", " ", "\n", "---\n", "a: [b, c]\n", "\x01y",
+                                               "- a\n", "''", "%", "\t", "|\n", "x: *a\n", "- !x a\n"};
+        for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) {
+                struct environment e;
+                cleanup_text struct text text = {0}, problems = {0};
+                while (text.length + strlen(repeated[i]) <= DESCRIPTION_SIZE_LIMIT / 4)
+                        text_add(&text, repeated[i]);
+                parse(&e, text.data, text.length, &problems);
+                size_t lines = 0;
+                for (const char *p = problems.data; p && (p = strchr(p, '\n')); p++)
+                        lines++;
+                assert_in_range(lines, 0, 1001);
+                environment_clear(&e);
+        }
+        struct environment e;
+        cleanup_text struct text text = {0}, problems = {0};
+        text_add(&text, "a0: &a0 [x, x]\n");
+        for (int i = 1; i < 64; i++)
+                text_addf(&text, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1);
+        assert_int_equal(parse(&e, text.data, text.length, &problems), -EINVAL);
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static void write_to(const char *file, const char *text, size_t length)
+{
+        cleanup_close int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, length), (ssize_t)length);
+}
+
+static void test_load(void **state)
+{
+        (void)state;
+        char place[] = "/tmp/paddock-test-XXXXXX";
+        assert_non_null(mkdtemp(place));
+        cleanup_free char *real = realpath(place, NULL);
+        cleanup_free char *old = realpath(".", NULL);
+        cleanup_free char *file = path_join(place, "e.yaml"), *big = path_join(place, "big.yaml");
+        cleanup_free char *sub = path_join(place, "sub"), *link = path_join(place, "link");
+        assert_int_equal(mkdir(sub, 0700), 0);
+        assert_int_equal(symlink("sub", link), 0);
+
+        struct environment e;
+        cleanup_text struct text problems = {0};
+        cleanup_error struct error err = ERROR_INIT;
+        write_to(file, "root: ./tree\n", 13);
+        cleanup_free char *tree = path_join(real, "tree");
+        assert_int_equal(description_load(&e, file, &problems, &err), 0);
+        assert_string_equal(e.root_path, tree);
+        environment_clear(&e);
+
+        /* relative to where the file is, by whatever way it was named, and not to where we are */
+        assert_int_equal(chdir(sub), 0);
+        assert_int_equal(description_load(&e, "../e.yaml", &problems, &err), 0);
+        assert_string_equal(e.root_path, tree);
+        environment_clear(&e);
+        assert_int_equal(chdir(place), 0);
+        assert_int_equal(description_load(&e, "e.yaml", &problems, &err), 0);
+        assert_string_equal(e.root_path, tree);
+        environment_clear(&e);
+        write_to("sub/up.yaml", "root: ../tree\n", 14);
+        assert_int_equal(description_load(&e, "link/up.yaml", &problems, &err), 0);
+        cleanup_free char *up_tree = path_join(real, "sub/../tree"); /* and not link/../tree */
+        assert_string_equal(e.root_path, up_tree);
+        environment_clear(&e);
+
+        /* standard input, relative to where we are */
+        cleanup_close int saved = dup(STDIN_FILENO), in = open("e.yaml", O_RDONLY | O_CLOEXEC);
+        dup2(in, STDIN_FILENO);
+        assert_int_equal(chdir("sub"), 0);
+        assert_int_equal(description_load(&e, "-", &problems, &err), 0);
+        dup2(saved, STDIN_FILENO);
+        cleanup_free char *below_sub = path_join(real, "sub/tree");
+        assert_string_equal(e.root_path, below_sub);
+        environment_clear(&e);
+        assert_int_equal(chdir(old), 0);
+        assert_null(problems.data);
+
+        assert_int_equal(description_load(&e, sub, &problems, &err), -EISDIR);
+        assert_int_equal(description_load(&e, "/nonexistent/x", &problems, &err), -ENOENT);
+        assert_string_equal(err.text, "cannot read the description /nonexistent/x: No such file or directory");
+        assert_null(problems.data);
+
+        cleanup_free char *much = memory_new(DESCRIPTION_SIZE_LIMIT + 1);
+        memset(much, '\n', DESCRIPTION_SIZE_LIMIT + 1);
+        write_to(big, much, DESCRIPTION_SIZE_LIMIT);
+        assert_int_equal(description_load(&e, big, &problems, &err), 0);
+        write_to(big, much, DESCRIPTION_SIZE_LIMIT + 1);
+        assert_int_equal(description_load(&e, big, &problems, &err), -EFBIG);
+        assert_null(problems.data);
+
+        write_to(file, "viev: a\n", 8);
+        cleanup_free char *expected = memory_format("%s:1:1: unknown key 'viev'; did you mean 'view'?\n", file);
+        assert_int_equal(description_load(&e, file, &problems, &err), -EINVAL);
+        assert_string_equal(problems.data, expected);
+        unlink("sub/up.yaml");
+        cleanup_free char *up = path_join(sub, "up.yaml");
+        assert_int_equal(unlink(up) | unlink(file) | unlink(big) | unlink(link) | rmdir(sub) | rmdir(place), 0);
+}
+
+/* ---- the man page ------------------------------------------------------------------------------------------------- */
+
+/* Adds a line of troff source as it is printed: only the escapes that the page uses. */
+static void add_troff(struct text *t, const char *line)
+{
+        static const struct { const char *source, *shown; } escapes[] = {
+                {"\\(ti", "~"}, {"\\(aq", "'"}, {"\\(dq", "\""}, {"\\(ha", "^"}, {"\\-", "-"}, {"\\e", "\\"}, {"\\&", ""}};
+        while (*line) {
+                size_t i = 0, count = sizeof escapes / sizeof *escapes;
+                while (i < count && strncmp(line, escapes[i].source, strlen(escapes[i].source)) != 0)
+                        i++;
+                if (i == count) {
+                        assert_int_not_equal(*line, '\\'); /* an escape that this test does not know */
+                        text_add_bytes(t, line++, 1);
+                } else {
+                        text_add(t, escapes[i].shown);
+                        line += strlen(escapes[i].source);
+                }
+        }
+        text_add(t, "\n");
+}
+
+static void test_man_page(void **state)
+{
+        (void)state;
+        cleanup_file FILE *page = fopen(MAN_PAGE, "re");
+        if (!page)
+                fail_msg("cannot read %s", MAN_PAGE);
+        cleanup_text struct text example = {0}, whole = {0};
+        cleanup_free char *line = NULL;
+        size_t size = 0, examples = 0;
+        bool inside = false;
+        for (ssize_t n; (n = getline(&line, &size, page)) > 0;) {
+                line[n - 1] = '\0';
+                text_addf(&whole, "%s\n", line);
+                if (strcmp(line, ".\\\" example") == 0) {
+                        inside = true;
+                } else if (strcmp(line, ".\\\" end") == 0) {
+                        struct environment e;
+                        cleanup_text struct text problems = {0};
+                        if (parse(&e, example.data, example.length, &problems) < 0)
+                                fail_msg("%s\n--- is refused ---\n%s", example.data, problems.data);
+                        environment_clear(&e);
+                        text_clear(&example);
+                        inside = false;
+                        examples++;
+                } else if (inside && line[0] != '.') {
+                        add_troff(&example, line);
+                }
+        }
+        assert_true(examples >= 5 && !inside);
+
+        /* The parser's own list of what it knows is in the page, word by word. */
+        static const char *const asked[] = {"zzzzzzzzzz: 1", "view: {/a: zzzzzzzzzz}"};
+        for (size_t i = 0; i < 2; i++) {
+                struct environment e;
+                cleanup_text struct text problems = {0};
+                assert_int_equal(parse(&e, asked[i], strlen(asked[i]), &problems), -EINVAL);
+                char *words = strstr(problems.data, "known: "), *word;
+                assert_non_null(words);
+                words += strlen("known: ");
+                while ((word = strsep(&words, ", \n"))) {
+                        cleanup_free char *key = memory_format(i ? "\n.B %s\n" : "\n.B %s:", word);
+                        cleanup_free char *with_value = memory_format(i ? "\n.BI {%s: " : "\n.BI %s: ", word);
+                        cleanup_free char *with_words = memory_format("\n.BR %s: ", word);
+                        if (*word && !strstr(whole.data, key) && !strstr(whole.data, with_value) &&
+                            !strstr(whole.data, with_words))
+                                fail_msg("'%s' is not in %s", word, MAN_PAGE);
+                }
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_bad),         cmocka_unit_test(test_silent),
+                cmocka_unit_test(test_origin),      cmocka_unit_test(test_good),
+                cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_write_skips_defaults),
+                cmocka_unit_test(test_limits),      cmocka_unit_test(test_hostile_size),
+                cmocka_unit_test(test_load),        cmocka_unit_test(test_man_page),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Rules against a slow, obvious oracle; records there and back. */
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "model/environment.h"
+#include "random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A clean path of up to six short components, from few letters so that prefixes are common. */
+static char *random_path(uint64_t *seed)
+{
+        static const char *const components[] = {"a", "b", "ab", "a b", "a!", "é", "...", "b\n"};
+        char path[128] = "";
+        unsigned depth = random_below(seed, 7);
+        for (unsigned i = 0; i < depth; i++) {
+                strcat(path, "/");
+                strcat(path, components[random_below(seed, 8)]);
+        }
+        return memory_string(path[0] ? path : "/");
+}
+
+/* The oracle: of all rules whose path is the name or a directory above it, the longest. */
+static const struct rule *slow_lookup(const struct view *view, const char *path)
+{
+        const struct rule *best = NULL;
+        for (size_t i = 0; i < view->count; i++) {
+                const char *p = view->rules[i].path;
+                size_t n = strcmp(p, "/") == 0 ? 0 : strlen(p);
+                if (strncmp(path, p, n) == 0 && (path[n] == '/' || path[n] == '\0') &&
+                    (!best || strlen(p) > strlen(best->path)))
+                        best = &view->rules[i];
+        }
+        return best;
+}
+
+static void lookup_agrees_with_the_oracle(void **state)
+{
+        (void)state;
+        for (uint64_t round = 1; round <= 400; round++) {
+                uint64_t seed = round * 7919;
+                struct view view = {0};
+                unsigned rules = random_below(&seed, 40);
+                for (unsigned i = 0; i < rules; i++) {
+                        cleanup_free char *path = random_path(&seed);
+                        cleanup_error struct error err = ERROR_INIT; /* two rules on a path: the first stays */
+                        view_add(&view, (enum rule_kind)random_below(&seed, 5), path, NULL, 0, &err);
+                }
+                view_sort(&view);
+                for (int i = 0; i < 100; i++) {
+                        cleanup_free char *path = random_path(&seed);
+                        assert_ptr_equal(view_lookup(&view, path), slow_lookup(&view, path));
+                }
+                view_clear(&view);
+        }
+}
+
+static void contradictions_are_refused(void **state)
+{
+        (void)state;
+        struct view view = {0};
+        cleanup_error struct error err = ERROR_INIT;
+        const char *source = "/s";
+        assert_int_equal(view_add(&view, RULE_SHARE, "/a", NULL, 0, &err), 0);
+        assert_int_equal(view_add(&view, RULE_SHARE, "/a", NULL, 0, &err), 0);
+        assert_int_equal(view_add(&view, RULE_HIDE, "/a", NULL, 0, &err), -EEXIST);
+        assert_string_equal(err.text, "two rules on /a contradict each other: share and hide");
+        assert_int_equal(view_add(&view, RULE_FROM, "/b", NULL, 0, &err), -EINVAL);
+        assert_int_equal(view_add(&view, RULE_SHARE, "/c", &source, 1, &err), -EINVAL);
+        view_add_default(&view, RULE_PRIVATE, "/d", "/d");
+        view_add_default(&view, RULE_MIRROR, "/a", "/a"); /* gives way to what is there */
+        assert_int_equal(view_add(&view, RULE_FROM, "/d", &source, 1, &err), 0); /* and yields to what comes */
+        assert_int_equal(view.count, 2);
+        view_sort(&view);
+        assert_int_equal(view_lookup(&view, "/d/x")->kind, RULE_FROM);
+        assert_int_equal(view_lookup(&view, "/a")->kind, RULE_SHARE);
+        assert_null(view_lookup(&view, "/zz"));
+        view_clear(&view);
+}
+
+static void names_are_checked(void **state)
+{
+        (void)state;
+        static const char *const good[] = {"a", "web", "A-1_b.c", "0"}, *const bad[] = {"", ".", "..", "-a", "a/b", "a b", "ä"};
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+                assert_true(environment_name_valid(good[i]));
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+                assert_false(environment_name_valid(bad[i]));
+        char name[66];
+        memset(name, 'a', sizeof name);
+        name[64] = '\0';
+        assert_true(environment_name_valid(name));
+        name[64] = 'a';
+        name[65] = '\0';
+        assert_false(environment_name_valid(name));
+}
+
+static void records_come_back(void **state)
+{
+        (void)state;
+        for (uint64_t round = 1; round <= 300; round++) {
+                uint64_t seed = round * 104729;
+                cleanup_error struct error err = ERROR_INIT;
+                cleanup_environment struct environment e = {.name = memory_string("e1"),
+                                                            .session = random_below(&seed, 2),
+                                                            .network = random_below(&seed, 2) ? NETWORK_NONE : NETWORK_INHERIT};
+                if (random_below(&seed, 3) == 0) {
+                        e.root = ROOT_DIRECTORY;
+                        e.root_path = random_path(&seed);
+                }
+                if (random_below(&seed, 3) == 0)
+                        e.hostname = memory_string("host");
+                for (unsigned i = random_below(&seed, 12); i; i--) {
+                        cleanup_free char *path = random_path(&seed), *a = random_path(&seed), *b = random_path(&seed);
+                        const char *sources[] = {a, b};
+                        enum rule_kind kind = (enum rule_kind)random_below(&seed, RULE_KINDS);
+                        cleanup_error struct error twice = ERROR_INIT;
+                        view_add(&e.view, kind, path, sources, kind == RULE_FROM ? 1 : kind == RULE_UNION ? 2 : 0, &twice);
+                }
+                cleanup_free char *record = environment_to_record(&e);
+                cleanup_environment struct environment back;
+                assert_int_equal(environment_from_record(&back, record, "test", &err), 0);
+                cleanup_free char *again = environment_to_record(&back);
+                assert_string_equal(again, record);
+        }
+}
+
+static void damaged_records_are_told(void **state)
+{
+        (void)state;
+        static const struct { const char *record; int result; } cases[] = {
+                {"", -EINVAL},
+                {"rubbish\n", -EINVAL},
+                {"paddock-environment 2\n", -EPROTO},
+                {"paddock-environment 1\nname\t../x\n", -EINVAL},
+                {"paddock-environment 1\nrule\tshare\trelative\n", -EINVAL},
+                {"paddock-environment 1\nrule\tnosuch\t/a\n", -EINVAL},
+                {"paddock-environment 1\nrule\tfrom\t/a\n", -EINVAL},
+                {"paddock-environment 1\nfuture\tx\n", -EINVAL},
+                {"paddock-environment 1\nrule\tshare\t/a\\q\n", -EINVAL},
+                {"paddock-environment 1\nrule\tshare\t/a\nrule\thide\t/a\n", -EEXIST},
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                struct environment e;
+                assert_int_equal(environment_from_record(&e, cases[i].record, "f", &err), cases[i].result);
+                assert_non_null(err.text);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(lookup_agrees_with_the_oracle), cmocka_unit_test(contradictions_are_refused),
+                cmocka_unit_test(names_are_checked),             cmocka_unit_test(records_come_back),
+                cmocka_unit_test(damaged_records_are_told),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
