@@ -13,7 +13,6 @@
 #include <sys/utsname.h>
 
 #define ALL_MS 5000 /* everything together, as long as each trial answers; usually it takes 50 */
-#define READ_LIMIT (1 << 20)
 
 #define FLOOR_MAJOR 6 /* the oldest kernel that paddock is tested on: Debian 12 */
 #define FLOOR_MINOR 1
@@ -22,34 +21,6 @@ static char *format(const char *fmt, va_list args)
 {
         char *text = NULL;
         return vasprintf(&text, fmt, args) < 0 ? memory_string("?") : text;
-}
-
-char *probe_read(const char *path)
-{
-        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0)
-                return NULL;
-        size_t length = 0, capacity = 4096;
-        cleanup_free char *text = memory_new(capacity);
-        for (;;) {
-                ssize_t n = read(fd, text + length, capacity - length - 1);
-                if (n < 0 && errno != EINTR)
-                        return NULL;
-                if (n == 0 || capacity > READ_LIMIT)
-                        break;
-                length += n > 0 ? (size_t)n : 0;
-                if (capacity - length < 2)
-                        text = memory_grow(text, capacity *= 2, 1);
-        }
-        text[length] = '\0';
-        return steal_pointer(&text);
-}
-
-long probe_read_number(const char *path)
-{
-        cleanup_free char *text = probe_read(path);
-        long value;
-        return text && text_number(text, &value) ? value : -1;
 }
 
 struct probe *probe_add(struct probing *p, const char *name, bool essential)
