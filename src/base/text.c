@@ -177,6 +177,10 @@ const char *text_nearest(const char *word, const char *const *words)
 {
         const char *best = NULL;
         size_t least = strlen(word) / 3 + 2; /* one slip in three letters still counts as meant */
+        size_t length = strlen(word);
+        for (const char *const *w = words; length >= 3 && *w; w++) /* the beginning of a word is meant as the word */
+                if (strncmp(*w, word, length) == 0)
+                        return *w;
         for (; *words; words++) {
                 size_t d = distance(word, *words);
                 if (d < least) {

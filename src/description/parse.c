@@ -84,8 +84,8 @@ static bool climbs(const char *path)
 }
 
 /*
- * The path in `node`, in the form the model wants: absolute, or "~" or "~/...", and clean. One with ".." is not cleaned:
- * what it means depends on symbolic links, and the resolver looks at these. NULL after a report.
+ * The path in `node`, in the form the model wants: absolute, or "~" or "~/...", and clean. One with ".." is not
+ * cleaned: what it means depends on symbolic links, and the resolver looks at these. NULL after a report.
  */
 static char *path_of(struct parser *p, const struct node *node, const char *key)
 {
@@ -218,8 +218,8 @@ static void add_rule(struct parser *p, const struct node *key, enum rule_kind ki
         cleanup_free char *word = shown(path, strlen(path));
         for (size_t i = 0; i < view->count; i++)
                 if (strcmp(view->rules[i].path, path) == 0)
-                        complain(p, key, "two rules on '%s' contradict each other: '%s' on line %d, and '%s' here", word,
-                                 rule_word(view->rules[i].kind), p->lines[i], rule_word(kind));
+                        complain(p, key, "two rules on '%s' contradict each other: '%s' on line %d, and '%s' here",
+                                 word, rule_word(view->rules[i].kind), p->lines[i], rule_word(kind));
 }
 
 static void read_from(struct parser *p, const struct node *key, const struct node *value)
@@ -294,7 +294,8 @@ static const struct form *form_of(struct parser *p, const struct node *node)
 
 static void read_rule(struct parser *p, const struct node *path, const struct node *value)
 {
-        static const char takes[] = "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})";
+        static const char takes[] =
+                "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})";
         if (value->unusable)
                 return;
         cleanup_free char *shown_path = shown(path->text, path->length);

@@ -31,7 +31,8 @@ static bool is_plain(const char *s)
 {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+@%=~-";
-        static const char *const taken[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "host", "empty"};
+        static const char *const taken[] = {"y",    "n",     "yes",  "no",   "on",   "off",
+                                            "true", "false", "null", "host", "empty"};
         if (s[strspn(s, rest)] || !(*s && (strchr(letters, *s) || *s == '/' || strncmp(s, "~/", 2) == 0)))
                 return false;
         for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -62,7 +63,8 @@ static void add_quoted(struct text *t, const char *s)
                 else if (point == '"' || point == '\\')
                         text_addf(t, "\\%c", (char)point);
                 else if (is_hidden(point))
-                        text_addf(t, point > 0xFFFF ? "\\U%08X" : point > 0xFF ? "\\u%04X" : "\\x%02X", (unsigned)point);
+                        text_addf(t, "\\%c%0*X", point > 0xFFFF ? 'U' : point > 0xFF ? 'u' : 'x',
+                                  point > 0xFFFF ? 8 : point > 0xFF ? 4 : 2, (unsigned)point);
                 else
                         text_add_bytes(t, s, n);
         }

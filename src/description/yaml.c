@@ -10,13 +10,10 @@
 #include "base/cleanup.h"
 
 #include <libfyaml.h>
-#include <stdarg.h>
 #include <string.h>
 
-#define DEPTH_LIMIT 16    /* a description needs four */
-#define NODE_LIMIT 65536  /* all rules with two sources each, with room to spare */
-#define PROBLEM_LIMIT 1000
-#define SHOWN_LIMIT 60
+#define DEPTH_LIMIT 16   /* a description needs four */
+#define NODE_LIMIT 65536 /* all rules with two sources each, with room to spare */
 
 struct reader {
         struct fy_parser *parser;
@@ -36,79 +33,6 @@ void node_clear(struct node *node)
         free(node->items);
         free(node->text);
         *node = (struct node){0};
-}
-
-char *shown(const char *text, size_t length)
-{
-        cleanup_text struct text t = {0};
-        size_t end = length;
-        if (length > SHOWN_LIMIT)
-                for (end = SHOWN_LIMIT; end > SHOWN_LIMIT - 4 && (text[end] & 0xC0) == 0x80;)
-                        end--;
-        text_add(&t, "");
-        for (size_t from = 0; from < end;) {
-                size_t piece = strnlen(text + from, end - from);
-                cleanup_free char *copy = memory_new(piece + 1);
-                memcpy(copy, text + from, piece);
-                text_add_escaped(&t, copy);
-                from += piece;
-                if (from < end) {
-                        text_add(&t, "\\x00");
-                        from++;
-                }
-        }
-        if (end < length)
-                text_add(&t, "...");
-        return steal_pointer(&t.data);
-}
-
-void problem_add(struct problems *problems, int line, int column, const char *fmt, ...)
-{
-        if (problems->count > PROBLEM_LIMIT)
-                return;
-        struct problem *problem = vector_add(problems->items, problems->count, problems->capacity);
-        *problem = (struct problem){.line = line > 0 ? line : 1, .column = column > 0 ? column : 1,
-                                    .order = problems->count};
-        if (problems->count > PROBLEM_LIMIT) {
-                problem->text = memory_string("too many problems; what follows is not listed");
-                return;
-        }
-        va_list args;
-        va_start(args, fmt);
-        if (vasprintf(&problem->text, fmt, args) < 0)
-                problem->text = memory_string("a problem that there was no memory to describe");
-        va_end(args);
-}
-
-static int by_place(const void *a, const void *b)
-{
-        const struct problem *x = a, *y = b;
-        if (x->line != y->line)
-                return x->line < y->line ? -1 : 1;
-        if (x->column != y->column)
-                return x->column < y->column ? -1 : 1;
-        return x->order < y->order ? -1 : x->order > y->order;
-}
-
-void problems_print(struct problems *problems, const char *origin, struct text *out)
-{
-        /* The one that tells of the rest stays last. */
-        size_t sorted = problems->count < PROBLEM_LIMIT ? problems->count : PROBLEM_LIMIT;
-        if (sorted)
-                qsort(problems->items, sorted, sizeof *problems->items, by_place);
-        for (size_t i = 0; i < problems->count; i++) {
-                const struct problem *p = &problems->items[i];
-                text_add_escaped(out, origin);
-                text_addf(out, ":%d:%d: %s\n", p->line, p->column, p->text);
-        }
-}
-
-void problems_clear(struct problems *problems)
-{
-        for (size_t i = 0; i < problems->count; i++)
-                free(problems->items[i].text);
-        free(problems->items);
-        *problems = (struct problems){0};
 }
 
 size_t utf8_decode(const char *text, size_t length, uint32_t *point)
@@ -153,24 +77,27 @@ static bool check_characters(const char *text, size_t length, struct problems *p
                 bool bad = true;
                 if (!n) {
                         if (!running)
-                                problem_add(problems, line, column,
-                                            "byte 0x%02x is not UTF-8; a file name that is not is written with !!binary",
-                                            (unsigned char)text[i]);
+                                problem_add(
+                                        problems, line, column,
+                                        "byte 0x%02x is not UTF-8; a file name that is not is written with !!binary",
+                                        (unsigned char)text[i]);
                         n = 1;
                 } else if (!point) {
                         if (!running)
                                 problem_add(problems, line, column, "a NUL byte");
                 } else if (point == '\t') {
-                        /* YAML takes tabs in some places; libfyaml 0.7.12 frees memory twice over one behind "? key:". */
+                        /* YAML takes tabs in places; libfyaml 0.7.12 frees memory twice over one behind "? key:". */
                         if (!running)
                                 problem_add(problems, line, column,
-                                            "a tab: YAML indents with spaces; in a name write it as \"\\t\" in double quotes");
+                                            "a tab: YAML indents with spaces; in a name write it as \"\\t\" in double "
+                                            "quotes");
                 } else if ((point < 0x20 && point != '\n' && point != '\r') || (point >= 0x7F && point < 0xA0) ||
                            point == 0xFFFE || point == 0xFFFF || (point == 0xFEFF && i)) {
                         if (!running)
-                                problem_add(problems, line, column,
-                                            "character U+%04X cannot stand here: write it as \"\\u%04x\" in double quotes",
-                                            (unsigned)point, (unsigned)point);
+                                problem_add(
+                                        problems, line, column,
+                                        "character U+%04X cannot stand here: write it as \"\\u%04x\" in double quotes",
+                                        (unsigned)point, (unsigned)point);
                 } else {
                         bad = false;
                 }
@@ -212,8 +139,8 @@ static int digit(char c)
         return at ? (int)(at - digits) : -1;
 }
 
-/* Replaces base64 by the bytes it stands for, in place. White space between digits is skipped. Only the canonical form is
- * taken: padded to whole groups of four, with no bit left over. */
+/* Replaces base64 by the bytes it stands for, in place. White space between digits is skipped. Only the canonical form
+ * is taken: padded to whole groups of four, with no bit left over. */
 static bool decode_base64(struct node *node)
 {
         size_t out = 0, have = 0, padding = 0;
@@ -279,8 +206,9 @@ static void read_properties(struct reader *r, struct node *node)
         struct fy_token *anchor = fy_event_get_anchor_token(r->event), *tag = fy_event_get_tag_token(r->event);
         if (anchor) {
                 const struct fy_mark *mark = fy_token_start_mark(anchor);
-                problem_add(r->problems, mark ? mark->line + 1 : node->line, mark ? mark->column : node->column,
-                            "an anchor: a description has neither anchors nor aliases; write the value where it is used");
+                problem_add(
+                        r->problems, mark ? mark->line + 1 : node->line, mark ? mark->column : node->column,
+                        "an anchor: a description has neither anchors nor aliases; write the value where it is used");
         }
         if (node->kind == NODE_SCALAR) {
                 struct fy_token *value = fy_event_get_token(r->event);
@@ -334,7 +262,8 @@ static void check_doubles(struct reader *r, struct node *map)
         if (count)
                 qsort(keys, count, sizeof *keys, by_text);
         for (size_t i = 1, first = 0; i < count; i++) {
-                if (keys[i]->length != keys[first]->length || memcmp(keys[i]->text, keys[first]->text, keys[i]->length)) {
+                if (keys[i]->length != keys[first]->length ||
+                    memcmp(keys[i]->text, keys[first]->text, keys[i]->length)) {
                         first = i;
                         continue;
                 }
@@ -382,7 +311,8 @@ static bool read_node(struct reader *r, struct node *node)
                 read_properties(r, node);
                 return true;
         case FYET_ALIAS:
-                problem_add(r->problems, node->line, node->column - 1, /* its place is that of its name, after the '*' */
+                /* Its place is that of its name, after the '*'. */
+                problem_add(r->problems, node->line, node->column - 1,
                             "an alias: a description has neither anchors nor aliases; write the value itself");
                 node->unusable = true;
                 return true;
@@ -391,7 +321,8 @@ static bool read_node(struct reader *r, struct node *node)
                 bool list = r->event->type == FYET_SEQUENCE_START;
                 node->kind = list ? NODE_LIST : NODE_MAP;
                 if (r->depth == DEPTH_LIMIT) {
-                        problem_add(r->problems, node->line, node->column, "this is nested too deeply for a description");
+                        problem_add(r->problems, node->line, node->column,
+                                    "this is nested too deeply for a description");
                         return false;
                 }
                 read_properties(r, node);
@@ -409,8 +340,8 @@ static bool read_node(struct reader *r, struct node *node)
 static const struct {
         const char *theirs, *ours;
 } messages[] = {
-        {"invalid multiline plain key",
-         "by its indentation the next line belongs to this value, but it has a key of its own: indent it as the others"},
+        {"invalid multiline plain key", "by its indentation the next line belongs to this value, but it has a key of "
+                                        "its own: indent it as the others"},
 };
 
 /* Reports what the library has against the text. */

@@ -37,7 +37,7 @@ struct problems {
         size_t count, capacity;
 };
 
-/* Records a problem at a place. Past a thousand nobody reads on: the thousand-and-first says so, the rest are dropped. */
+/* Records a problem at a place. Past a thousand nobody reads on: the next one says so, the rest are dropped. */
 void problem_add(struct problems *problems, int line, int column, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 

@@ -167,6 +167,9 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
 
 int store_create(struct store *s, const struct environment *e, struct error *err)
 {
+        cleanup_free char *record = environment_to_record(e);
+        if (strlen(record) > RECORD_LIMIT)
+                return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
         cleanup_close int env = subdirectory(s->fd, "env", err);
         if (env < 0)
                 return env;
@@ -175,7 +178,6 @@ int store_create(struct store *s, const struct environment *e, struct error *err
         cleanup_close int dir = make_scratch(s, &tmp, &fresh, err);
         if (dir < 0)
                 return dir;
-        cleanup_free char *record = environment_to_record(e);
         int result = write_file(dir, "environment", record, err);
         /* RENAME_NOREPLACE is not needed: rename onto a directory that has entries fails, and ours always has one. */
         if (result == 0 && renameat(tmp, fresh, env, e->name) < 0) {

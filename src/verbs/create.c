@@ -56,12 +56,13 @@ int verb_create(int argc, char **argv)
 {
         static const struct argp_option options[] = {
                 {"file", 'f', "FILE", 0, "the description, see paddock.yaml(5); - is the standard input", 0}, {0}};
-        static const struct argp argp = {options, parse, "[NAME]",
-                                         "Make a named environment from a description.\v"
-                                         "NAME replaces the name in the description. Without a description the "
-                                         "environment is the one that `paddock run` uses by default. Nothing is printed "
-                                         "on success; `paddock show` prints what was made.",
-                                         0, 0, 0};
+        static const struct argp argp = {
+                options, parse, "[NAME]",
+                "Make a named environment from a description.\v"
+                "NAME replaces the name in the description. Without a description the "
+                "environment is the one that `paddock run` uses by default. Nothing is printed "
+                "on success; `paddock show` prints what was made.",
+                0, 0, 0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

@@ -107,11 +107,12 @@ static int print_yaml(const struct environment *e, const char *layer, bool runni
 int verb_show(int argc, char **argv)
 {
         static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
-        static const struct argp argp = {options, parse, "NAME",
-                                         "Print the description that would make an environment again.\v"
-                                         "What is printed is YAML, see paddock.yaml(5); `paddock create -f - OTHER` reads it. "
-                                         "Comments tell where the environment keeps its changes.",
-                                         0, 0, 0};
+        static const struct argp argp = {
+                options, parse, "NAME",
+                "Print the description that would make an environment again.\v"
+                "What is printed is YAML, see paddock.yaml(5); `paddock create -f - OTHER` reads it. "
+                "Comments tell where the environment keeps its changes.",
+                0, 0, 0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

@@ -11,6 +11,8 @@
 #
 # The same tests run as an ordinary user and as root.
 
+bats_require_minimum_version 1.5.0
+
 # The program under test.
 PADDOCK=${PADDOCK:-$BATS_TEST_DIRNAME/../../build/src/paddock}
 # Not what a developer's PATH finds first: wrappers of it may need their own HOME.
@@ -56,9 +58,11 @@ is_root() { [ "$(id -u)" = 0 ]; }
 # paddock run, shortly.
 inside() { "$PADDOCK" run "$@"; }
 
-# start COMMAND... - in the background, away from bats's own descriptors; $! and $started are its pid.
+# start COMMAND... - in the background, away from bats's own descriptors; $! and $started are its pid. `inside` may be the
+# command (a function would be a shell of its own).
 start()
 {
+        [ "$1" != inside ] || set -- "$PADDOCK" run "${@:2}"
         "$@" 3>&- 4>&- &
         started=$!
         children+=("$started")

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The YAML description: what is refused and in which words, what is accepted, and that writing and reading are inverse. */
+/* The YAML description: what is refused and in which words, what is accepted, and writing as the inverse of reading. */
 #include "description/description.h"
 
 #include "base/cleanup.h"
-#include "base/path.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
-
-#ifndef MAN_PAGE
-#define MAN_PAGE "man/paddock.yaml.5"
-#endif
 
 /* Parses with origin "f" and directory "/d". */
 static int parse(struct environment *e, const char *text, size_t length, struct text *problems)
@@ -27,17 +20,19 @@ static int parse(struct environment *e, const char *text, size_t length, struct 
         return description_parse(e, copy, length, "f", "/d", problems);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------------------------- */
+/* ---- what is refused ---- */
 
 #define LATER " is known, but not available in this version of paddock\n"
 #define RULES "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})"
 #define KNOWN_RULES "known: private, mirror, share, empty, hide, from, union\n"
 #define NO_ALIAS "a description has neither anchors nor aliases; "
 #define TAB ": a tab: YAML indents with spaces; in a name write it as \"\\t\" in double quotes\n"
-#define NAME_RULE                                                                                                     \
-        " cannot name an environment: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"
-#define HOST_RULE                                                                                                     \
-        " cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends with a letter or digit\n"
+#define NAME_RULE                                                                                                      \
+        " cannot name an environment: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter "   \
+        "or digit\n"
+#define HOST_RULE                                                                                                      \
+        " cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends with a letter or "    \
+        "digit\n"
 
 static const struct bad {
         const char *text, *problems;
@@ -97,9 +92,8 @@ static const struct bad {
         /* rules */
         {"view: share\n", "f:1:7: 'view' takes a map of PATH: RULE, not a word\n"},
         {"view: [/a]\n", "f:1:7: 'view' takes a map of PATH: RULE, not a list\n"},
-        {"view:\n  [a]: hide\n  {a: b}: hide\n",
-         "f:2:3: 'view' takes a path before each colon, not a list\n"
-         "f:3:3: 'view' takes a path before each colon, not a map\n"},
+        {"view:\n  [a]: hide\n  {a: b}: hide\n", "f:2:3: 'view' takes a path before each colon, not a list\n"
+                                                 "f:3:3: 'view' takes a path before each colon, not a map\n"},
         {"view:\n  '': hide\n", "f:2:3: 'view' has no value: it takes a path\n"},
         {"view:\n  /a:\n", "f:2:3: '/a' has no value: it takes " RULES "\n"},
         {"view:\n  /a: [hide]\n", "f:2:7: '/a' takes " RULES ", not a list\n"},
@@ -156,12 +150,12 @@ static const struct bad {
         {"%YAML 1.1\n---\nname: a\n", "f:1:1: a description has no directives (%YAML, %TAG)\n"},
         {"# c\n%TAG !x! y\n---\nname: a\n", "f:2:1: a description has no directives (%YAML, %TAG)\n"},
         {"\xef\xbb\xbf%", "f:1:1: a description has no directives (%YAML, %TAG)\n"},
-        {"name: &a web\nhostname: *a\n",
-         "f:1:7: an anchor: " NO_ALIAS "write the value where it is used\n"
-         "f:2:11: an alias: " NO_ALIAS "write the value itself\n"},
+        {"name: &a web\nhostname: *a\n", "f:1:7: an anchor: " NO_ALIAS "write the value where it is used\n"
+                                         "f:2:11: an alias: " NO_ALIAS "write the value itself\n"},
         {"view: &v {/a: hide}\n", "f:1:7: an anchor: " NO_ALIAS "write the value where it is used\n"},
         {"view:\n  <<: *x\n", "f:2:7: an alias: " NO_ALIAS "write the value itself\n"},
-        {"name: !foo web\n", "f:1:12: tag '!foo' has no meaning here: only !!binary and !!str do, on words and names\n"},
+        {"name: !foo web\n",
+         "f:1:12: tag '!foo' has no meaning here: only !!binary and !!str do, on words and names\n"},
         {"view: !!set {/a: hide}\n",
          "f:1:13: tag 'tag:yaml.org,2002:set' has no meaning here: only !!binary and !!str do, on words and names\n"},
         {"name: !!binary YQ\n", "f:1:16: this is not base64, which !!binary announces\n"},
@@ -184,8 +178,8 @@ static const struct bad {
          "f:2:3: character U+FEFF cannot stand here: write it as \"\\ufeff\" in double quotes\n"
          "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
         {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
-        {"\"k\\u202ey\\e[31m\": 1\n",
-         "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, view, network, session, hostname\n"},
+        {"\"k\\u202ey\\e[31m\": 1\n", "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, "
+                                      "view, network, session, hostname\n"},
 };
 
 static void test_bad(void **state)
@@ -197,8 +191,8 @@ static void test_bad(void **state)
                 cleanup_text struct text problems = {0};
                 int result = parse(&e, bad[i].text, bad[i].length ? bad[i].length : strlen(bad[i].text), &problems);
                 if (result != -EINVAL || !problems.data || strcmp(problems.data, bad[i].problems) != 0) {
-                        print_error("%s\n--- expected ---\n%s--- got %d ---\n%s\n", bad[i].text, bad[i].problems, result,
-                                    problems.data ? problems.data : "");
+                        print_error("%s\n--- expected ---\n%s--- got %d ---\n%s\n", bad[i].text, bad[i].problems,
+                                    result, problems.data ? problems.data : "");
                         failures++;
                 }
                 static const struct environment clear;
@@ -236,7 +230,7 @@ static void test_origin(void **state)
                             "before\na\\nb\\x1b.yaml:1:1: a description is a map of KEY: VALUE, not a word\n");
 }
 
-/* ---- what is accepted --------------------------------------------------------------------------------------------- */
+/* ---- what is accepted ---- */
 
 #define DEFAULTS "root: host\nidentity: self\nnetwork: inherit\nsession: no\n"
 
@@ -269,9 +263,10 @@ static const struct good {
         /* what ".." means is not for the text to decide */
         {"view:\n  ..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  ./x/..: hide\n",
          DEFAULTS "view:\n  /d/..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  /d/./x/..: hide\n"},
-        {"view:\n  /z: {from: ./hosts}\n  /a: {union: [x, ~, ~/y/, /z//.]}\n  null: hide\n  1: hide\n",
-         DEFAULTS "view:\n  /z: {from: /d/hosts}\n  /a: {union: [/d/x, \"~\", ~/y, /z]}\n  /d/null: hide\n  /d/1: hide\n"},
-        {"view:\n  !!binary \"L2NhZuk=\": {from: !!binary L//+}\n  /caf\xc3\xa9: hide\n  \"/a\\u202eb\\u00a0\\\\\": hide\n",
+        {"view:\n  /z: {from: ./hosts}\n  /a: {union: [x, ~, ~/y/, /z//.]}\n  null: hide\n  1: hide\n", DEFAULTS
+         "view:\n  /z: {from: /d/hosts}\n  /a: {union: [/d/x, \"~\", ~/y, /z]}\n  /d/null: hide\n  /d/1: hide\n"},
+        {"view:\n  !!binary \"L2NhZuk=\": {from: !!binary L//+}\n  /caf\xc3\xa9: hide\n  \"/a\\u202eb\\u00a0\\\\\": "
+         "hide\n",
          DEFAULTS "view:\n  # not UTF-8: /caf\\xe9\n  # not UTF-8: /\\xff\\xfe\n"
                   "  !!binary \"L2NhZuk=\": {from: !!binary \"L//+\"}\n  \"/caf\xc3\xa9\": hide\n"
                   "  \"/a\\u202Eb\\xA0\\\\\": hide\n"},
@@ -293,7 +288,7 @@ static void test_good(void **state)
         }
 }
 
-/* ---- writing and reading are inverse ------------------------------------------------------------------------------ */
+/* ---- writing and reading are inverse ---- */
 
 static void assert_same(const struct environment *a, const struct environment *b, const char *text)
 {
@@ -327,11 +322,12 @@ static unsigned below(unsigned limit)
 static char *random_path(void)
 {
         static const char *const pieces[] = {
-                "a", "yes", "null", "1e3", "~", ": ", " #", "- ", "? ", "\n", "\r", "\t", " ", "\"", "'", "\\", "\\n", "%",
-                "@", "`", "*a", "&a", "!t", "<<", "|", ">", "[", "]", "{", "}", ",", "=", "---", "...", "\x01", "\x1b[31m",
-                "\x7f", "\xc2\x85", "\xc2\xa0", "\xc3\xa9", "\xe2\x80\xae", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xef\xbf\xbe",
-                "\xef\xbf\xbf", "\xf0\x9f\x98\x80", "\xf3\xa0\x80\x81", "\xf4\x8f\xbf\xbf", "\xff", "\xc0\xaf",
-                "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "#", "a: b", "a b", "-"};
+                "a", "yes", "null", "1e3", "~", ": ", " #", "- ", "? ", "\n", "\r", "\t", " ", "\"", "'", "\\", "\\n",
+                "%", "@", "`", "*a", "&a", "!t", "<<", "|", ">", "[", "]", "{", "}", ",", "=", "---", "...", "#",
+                "a: b", "a b", "-", "\x01", "\x1b[31m", "\x7f", "\xc2\x85", "\xc2\xa0", "\xc3\xa9", "\xe2\x80\xae",
+                "\xe2\x80\xa8", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf", "\xf0\x9f\x98\x80",
+                "\xf3\xa0\x80\x81", "\xf4\x8f\xbf\xbf", "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                "\xe2\x82"};
         cleanup_text struct text t = {0};
         bool home = !below(4);
         text_add(&t, home ? "~" : "");
@@ -414,7 +410,7 @@ static void test_write_skips_defaults(void **state)
         environment_clear(&e);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 static void test_limits(void **state)
 {
@@ -444,9 +440,10 @@ static void test_limits(void **state)
 static void test_hostile_size(void **state)
 {
         (void)state;
-        static const char *const repeated[] = {"a:\n", "- ", "[", "{", "{a: ", "? ", "a: b\n", "&a ", "*a\n", "#\n", "\"", "\xff",
-                                               "\xffx", "[a,", "!!str ", "a\n", " ", "\n", "---\n", "a: [b, c]\n", "\x01y",
-                                               "- a\n", "''", "%", "\t", "|\n", "x: *a\n", "- !x a\n"};
+        static const char *const repeated[] = {"a:\n",   "- ",   "[",   "{",  "{a: ",  "? ",          "a: b\n",
+                                               "&a ",    "*a\n", "#\n", "\"", "\xff",  "\xffx",       "[a,",
+                                               "!!str ", "a\n",  " ",   "\n", "---\n", "a: [b, c]\n", "\x01y",
+                                               "- a\n",  "''",   "%",   "\t", "|\n",   "x: *a\n",     "- !x a\n"};
         for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) {
                 struct environment e;
                 cleanup_text struct text text = {0}, problems = {0};
@@ -467,165 +464,13 @@ static void test_hostile_size(void **state)
         assert_int_equal(parse(&e, text.data, text.length, &problems), -EINVAL);
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
-
-static void write_to(const char *file, const char *text, size_t length)
-{
-        cleanup_close int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-        assert_int_equal(write(fd, text, length), (ssize_t)length);
-}
-
-static void test_load(void **state)
-{
-        (void)state;
-        char place[] = "/tmp/paddock-test-XXXXXX";
-        assert_non_null(mkdtemp(place));
-        cleanup_free char *real = realpath(place, NULL);
-        cleanup_free char *old = realpath(".", NULL);
-        cleanup_free char *file = path_join(place, "e.yaml"), *big = path_join(place, "big.yaml");
-        cleanup_free char *sub = path_join(place, "sub"), *link = path_join(place, "link");
-        assert_int_equal(mkdir(sub, 0700), 0);
-        assert_int_equal(symlink("sub", link), 0);
-
-        struct environment e;
-        cleanup_text struct text problems = {0};
-        cleanup_error struct error err = ERROR_INIT;
-        write_to(file, "root: ./tree\n", 13);
-        cleanup_free char *tree = path_join(real, "tree");
-        assert_int_equal(description_load(&e, file, &problems, &err), 0);
-        assert_string_equal(e.root_path, tree);
-        environment_clear(&e);
-
-        /* relative to where the file is, by whatever way it was named, and not to where we are */
-        assert_int_equal(chdir(sub), 0);
-        assert_int_equal(description_load(&e, "../e.yaml", &problems, &err), 0);
-        assert_string_equal(e.root_path, tree);
-        environment_clear(&e);
-        assert_int_equal(chdir(place), 0);
-        assert_int_equal(description_load(&e, "e.yaml", &problems, &err), 0);
-        assert_string_equal(e.root_path, tree);
-        environment_clear(&e);
-        write_to("sub/up.yaml", "root: ../tree\n", 14);
-        assert_int_equal(description_load(&e, "link/up.yaml", &problems, &err), 0);
-        cleanup_free char *up_tree = path_join(real, "sub/../tree"); /* and not link/../tree */
-        assert_string_equal(e.root_path, up_tree);
-        environment_clear(&e);
-
-        /* standard input, relative to where we are */
-        cleanup_close int saved = dup(STDIN_FILENO), in = open("e.yaml", O_RDONLY | O_CLOEXEC);
-        dup2(in, STDIN_FILENO);
-        assert_int_equal(chdir("sub"), 0);
-        assert_int_equal(description_load(&e, "-", &problems, &err), 0);
-        dup2(saved, STDIN_FILENO);
-        cleanup_free char *below_sub = path_join(real, "sub/tree");
-        assert_string_equal(e.root_path, below_sub);
-        environment_clear(&e);
-        assert_int_equal(chdir(old), 0);
-        assert_null(problems.data);
-
-        assert_int_equal(description_load(&e, sub, &problems, &err), -EISDIR);
-        assert_int_equal(description_load(&e, "/nonexistent/x", &problems, &err), -ENOENT);
-        assert_string_equal(err.text, "cannot read the description /nonexistent/x: No such file or directory");
-        assert_null(problems.data);
-
-        cleanup_free char *much = memory_new(DESCRIPTION_SIZE_LIMIT + 1);
-        memset(much, '\n', DESCRIPTION_SIZE_LIMIT + 1);
-        write_to(big, much, DESCRIPTION_SIZE_LIMIT);
-        assert_int_equal(description_load(&e, big, &problems, &err), 0);
-        write_to(big, much, DESCRIPTION_SIZE_LIMIT + 1);
-        assert_int_equal(description_load(&e, big, &problems, &err), -EFBIG);
-        assert_null(problems.data);
-
-        write_to(file, "viev: a\n", 8);
-        cleanup_free char *expected = memory_format("%s:1:1: unknown key 'viev'; did you mean 'view'?\n", file);
-        assert_int_equal(description_load(&e, file, &problems, &err), -EINVAL);
-        assert_string_equal(problems.data, expected);
-        unlink("sub/up.yaml");
-        cleanup_free char *up = path_join(sub, "up.yaml");
-        assert_int_equal(unlink(up) | unlink(file) | unlink(big) | unlink(link) | rmdir(sub) | rmdir(place), 0);
-}
-
-/* ---- the man page ------------------------------------------------------------------------------------------------- */
-
-/* Adds a line of troff source as it is printed: only the escapes that the page uses. */
-static void add_troff(struct text *t, const char *line)
-{
-        static const struct { const char *source, *shown; } escapes[] = {
-                {"\\(ti", "~"}, {"\\(aq", "'"}, {"\\(dq", "\""}, {"\\(ha", "^"}, {"\\-", "-"}, {"\\e", "\\"}, {"\\&", ""}};
-        while (*line) {
-                size_t i = 0, count = sizeof escapes / sizeof *escapes;
-                while (i < count && strncmp(line, escapes[i].source, strlen(escapes[i].source)) != 0)
-                        i++;
-                if (i == count) {
-                        assert_int_not_equal(*line, '\\'); /* an escape that this test does not know */
-                        text_add_bytes(t, line++, 1);
-                } else {
-                        text_add(t, escapes[i].shown);
-                        line += strlen(escapes[i].source);
-                }
-        }
-        text_add(t, "\n");
-}
-
-static void test_man_page(void **state)
-{
-        (void)state;
-        cleanup_file FILE *page = fopen(MAN_PAGE, "re");
-        if (!page)
-                fail_msg("cannot read %s", MAN_PAGE);
-        cleanup_text struct text example = {0}, whole = {0};
-        cleanup_free char *line = NULL;
-        size_t size = 0, examples = 0;
-        bool inside = false;
-        for (ssize_t n; (n = getline(&line, &size, page)) > 0;) {
-                line[n - 1] = '\0';
-                text_addf(&whole, "%s\n", line);
-                if (strcmp(line, ".\\\" example") == 0) {
-                        inside = true;
-                } else if (strcmp(line, ".\\\" end") == 0) {
-                        struct environment e;
-                        cleanup_text struct text problems = {0};
-                        if (parse(&e, example.data, example.length, &problems) < 0)
-                                fail_msg("%s\n--- is refused ---\n%s", example.data, problems.data);
-                        environment_clear(&e);
-                        text_clear(&example);
-                        inside = false;
-                        examples++;
-                } else if (inside && line[0] != '.') {
-                        add_troff(&example, line);
-                }
-        }
-        assert_true(examples >= 5 && !inside);
-
-        /* The parser's own list of what it knows is in the page, word by word. */
-        static const char *const asked[] = {"zzzzzzzzzz: 1", "view: {/a: zzzzzzzzzz}"};
-        for (size_t i = 0; i < 2; i++) {
-                struct environment e;
-                cleanup_text struct text problems = {0};
-                assert_int_equal(parse(&e, asked[i], strlen(asked[i]), &problems), -EINVAL);
-                char *words = strstr(problems.data, "known: "), *word;
-                assert_non_null(words);
-                words += strlen("known: ");
-                while ((word = strsep(&words, ", \n"))) {
-                        cleanup_free char *key = memory_format(i ? "\n.B %s\n" : "\n.B %s:", word);
-                        cleanup_free char *with_value = memory_format(i ? "\n.BI {%s: " : "\n.BI %s: ", word);
-                        cleanup_free char *with_words = memory_format("\n.BR %s: ", word);
-                        if (*word && !strstr(whole.data, key) && !strstr(whole.data, with_value) &&
-                            !strstr(whole.data, with_words))
-                                fail_msg("'%s' is not in %s", word, MAN_PAGE);
-                }
-        }
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bad),         cmocka_unit_test(test_silent),
-                cmocka_unit_test(test_origin),      cmocka_unit_test(test_good),
-                cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_write_skips_defaults),
-                cmocka_unit_test(test_limits),      cmocka_unit_test(test_hostile_size),
-                cmocka_unit_test(test_load),        cmocka_unit_test(test_man_page),
+                cmocka_unit_test(test_bad),        cmocka_unit_test(test_silent),
+                cmocka_unit_test(test_origin),     cmocka_unit_test(test_good),
+                cmocka_unit_test(test_round_trip), cmocka_unit_test(test_write_skips_defaults),
+                cmocka_unit_test(test_limits),     cmocka_unit_test(test_hostile_size),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,8 +262,8 @@ int host_run(const struct launch *launch, int *status, int *exit_code, struct er
         struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(),
                               .status = shared, .terminal = w.terminal.outer >= 0, .joining = launch->join_user >= 0};
         /* In a pipeline the terminal is only taken when the program asks for it. */
-        birth.foreground = birth.terminal && terminal_is_foreground(&w.terminal) &&
-                           inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
+        w.terminal.whole = inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
+        birth.foreground = birth.terminal && w.terminal.whole && terminal_is_foreground(&w.terminal);
 
         struct sigaction child = {.sa_handler = SIG_DFL}, child_before;
         sigaction(SIGCHLD, &child, &child_before); /* one that ignores it could not wait for init */

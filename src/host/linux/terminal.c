@@ -38,14 +38,27 @@ int terminal_make(int *master, struct error *err)
         return steal_fd(&slave);
 }
 
+/* The settings for the inner terminal. When a shell has the outer one, its line editor has made it raw; a program that starts in
+ * the background then gets ordinary ones. */
+static struct termios inner_settings(const struct terminal *t)
+{
+        struct termios settings = t->saved;
+        if (!(settings.c_lflag & ICANON) && !t->raw) {
+                settings.c_iflag |= ICRNL | IXON;
+                settings.c_lflag |= ICANON | ECHO | ECHOE | ECHOK | ISIG | IEXTEN;
+        }
+        if (!t->raw || !t->whole) /* the outer terminal still adds its carriage returns: one of the two is enough */
+                settings.c_oflag &= ~(tcflag_t)OPOST;
+        return settings;
+}
+
 void terminal_start(struct terminal *t, int master)
 {
         t->inner = master;
         fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
-        struct termios settings = t->saved;
-        if (!t->raw) /* the outer terminal still adds its carriage returns: one of the two is enough */
-                settings.c_oflag &= ~(tcflag_t)OPOST;
+        struct termios settings = inner_settings(t);
         tcsetattr(master, TCSANOW, &settings);
+        tcgetattr(master, &t->given);
         terminal_resize(t);
 }
 
@@ -56,12 +69,16 @@ void terminal_take(struct terminal *t)
         tcgetattr(t->outer, &t->saved);
         struct termios raw = t->saved;
         cfmakeraw(&raw);
+        if (!t->whole)
+                raw.c_oflag |= t->saved.c_oflag & OPOST;
         tcsetattr(t->outer, TCSADRAIN, &raw);
         t->raw = true;
+        /* The inner one follows, unless the program has changed it. */
         struct termios inner;
-        if (t->inner >= 0 && tcgetattr(t->inner, &inner) == 0) {
-                inner.c_oflag |= t->saved.c_oflag & OPOST;
+        if (t->inner >= 0 && tcgetattr(t->inner, &inner) == 0 && memcmp(&inner, &t->given, sizeof inner) == 0) {
+                inner = inner_settings(t);
                 tcsetattr(t->inner, TCSANOW, &inner);
+                tcgetattr(t->inner, &t->given);
         }
 }
 

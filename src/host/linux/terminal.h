@@ -23,7 +23,9 @@ struct terminal {
         int inner;  /* the master of the environment's, -1 until init made it */
         bool raw;   /* the outer one is taken */
         bool input_ended;
+        bool whole;           /* input and output are the terminal's: nobody else of a pipeline writes to it */
         struct termios saved; /* of the outer one, as it was found */
+        struct termios given; /* what the inner one started with */
         char pending[4096];   /* read from the user, not yet taken by the inner terminal */
         size_t pending_count;
 };
@@ -43,7 +45,8 @@ int terminal_make(int *master, struct error *err);
 /* The inner terminal has arrived: gives it the outer one's settings and size. */
 void terminal_start(struct terminal *t, int master);
 
-void terminal_take(struct terminal *t);    /* raw mode */
+/* Raw mode. In a pipeline the outer terminal goes on adding carriage returns, since others write to it as well. */
+void terminal_take(struct terminal *t);
 void terminal_release(struct terminal *t); /* as it was found */
 void terminal_resize(struct terminal *t);
 
