@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# paddock.bash - completion of paddock's command line in bash.
+#
+# Works with bash alone; where the package bash-completion is loaded too, the arguments of the program that `paddock run`
+# starts are completed by that program's own completion.
+#
+# bash cuts the command line at "=" and ":" as well as at blanks, so `--from=/opt=/srv` arrives in five pieces. They are put
+# together again with the help of COMP_LINE, and what is answered is cut to the piece that bash will replace.
+
+# Puts the words up to the cursor into `words`, and the last one into `cur`. `piece` is the part of it that bash replaces.
+__paddock_words()
+{
+        local line=${COMP_LINE:0:COMP_POINT} i word rest
+
+        words=()
+        for ((i = 0; i <= COMP_CWORD; i++)); do
+                word=${COMP_WORDS[i]}
+                rest=${line#"${line%%[![:space:]]*}"}
+                # The last word reaches to the cursor only.
+                ((i == COMP_CWORD)) && [[ -n $rest && $word == "$rest"* ]] && word=$rest
+                if ((i > 0)) && [[ -n $COMP_LINE && $rest == "$line" && $rest == "$word"* ]]; then
+                        words[${#words[@]} - 1]+=$word
+                else
+                        words+=("$word")
+                fi
+                line=${rest#"$word"}
+        done
+        cur=${words[${#words[@]} - 1]}
+        piece=$word
+        [[ $piece == [=:]* ]] && piece=${piece:1}
+}
+
+# The names of environments, each on a line. $1 is the program as it was typed.
+__paddock_names()
+{
+        local program=${1/#\~\//$HOME/} name
+
+        {
+                read -r name # the heading
+                while read -r name _; do
+                        printf '%s\n' "$name"
+                done
+        } < <("$program" list 2>/dev/null)
+}
+
+# Answers with those of the words $2... that begin with $1.
+__paddock_among()
+{
+        local start=$1 word
+
+        shift
+        for word; do
+                [[ $word == "$start"* ]] && COMPREPLY+=("$word")
+        done
+}
+
+# Answers with file names (-f) or directories (-d) that begin with $2.
+__paddock_files()
+{
+        local name start=${2//\\/}
+
+        compopt -o filenames 2>/dev/null
+        while IFS= read -r name; do
+                COMPREPLY+=("$name")
+        done < <(compgen "$1" -- "$start")
+}
+
+# Answers with the programs of PATH that begin with $1: not with what the shell itself has, which paddock cannot start.
+__paddock_programs()
+{
+        local -A seen=()
+        local -a dirs
+        local dir file
+
+        IFS=: read -ra dirs <<<"$PATH"
+        for dir in "${dirs[@]}"; do
+                for file in "${dir:-.}/$1"*; do
+                        [[ -f $file && -x $file ]] && seen[${file##*/}]=1
+                done
+        done
+        COMPREPLY=("${!seen[@]}")
+}
+
+# Answers with values of the option $1 that begin with $2. Returns 1 when it takes none.
+__paddock_value()
+{
+        local last=${2##*[=:]}
+
+        case $1 in
+        -n | --name)
+                mapfile -t names < <(__paddock_names "$program")
+                __paddock_among "$2" "${names[@]}"
+                ;;
+        -f | --file | --private | --mirror | --share | --empty | --hide)
+                __paddock_files -f "$2"
+                ;;
+        --from | --union)
+                # PATH, which "=" follows, then SRC or A:B:...
+                [[ $2 == *=* ]] || compopt -o nospace 2>/dev/null
+                if [[ $2 == *=* && $1 == --union ]]; then
+                        compopt -o nospace 2>/dev/null
+                        __paddock_files -d "$last"
+                else
+                        __paddock_files -f "$last"
+                fi
+                # What stands before is not replaced where bash cuts the line there; put it back for the cut below.
+                COMPREPLY=("${COMPREPLY[@]/#/${2:0:${#2} - ${#last}}}")
+                ;;
+        --root)
+                __paddock_among "$2" host empty
+                __paddock_files -d "$2"
+                ;;
+        --net)
+                __paddock_among "$2" inherit none
+                ;;
+        --hostname) ;;
+        *)
+                return 1
+                ;;
+        esac
+}
+
+_paddock()
+{
+        local -a words names options
+        local cur piece program=$1 verb word option value i given=0
+        local -r takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union --root --net --hostname '
+
+        COMPREPLY=()
+        __paddock_words
+        if ((${#words[@]} == 2)); then
+                __paddock_among "$cur" run create list show rm doctor --help --version
+                return
+        fi
+        verb=${words[1]}
+        case $verb in
+        run)
+                options=(-n --name= -f --file= --explain --json --memory --private= --mirror= --share= --empty= --hide= --from=
+                        --union= --root= --net= --session --hostname=)
+                ;;
+        create) options=(-f --file=) ;;
+        list | show) options=(-j --json) ;;
+        doctor) options=(--json) ;;
+        rm) options=() ;;
+        *) return ;;
+        esac
+        options+=(-? --help --usage)
+
+        # What stands before the cursor: options with their values, then arguments.
+        option=
+        for ((i = 2; i < ${#words[@]} - 1; i++)); do
+                word=${words[i]}
+                if [[ -n $option ]]; then
+                        option=
+                elif [[ $word == -- ]]; then
+                        ((i++))
+                        break
+                elif [[ $word == -* ]]; then
+                        [[ $takes == *" $word "* ]] && option=$word
+                elif [[ $verb == run ]]; then
+                        break
+                else
+                        names+=("$word")
+                        given=1
+                fi
+        done
+
+        if [[ -n $option ]]; then
+                __paddock_value "$option" "$cur"
+        elif [[ $verb == run ]] && { ((i < ${#words[@]} - 1)) || [[ ${words[i - 1]} == -- ]]; }; then
+                __paddock_command "$i"
+                return
+        elif [[ $cur == --*=* ]]; then
+                value=${cur#*=}
+                __paddock_value "${cur%%=*}" "$value" || return
+                COMPREPLY=("${COMPREPLY[@]/#/${cur%%=*}=}")
+        elif [[ $cur == -* ]]; then
+                __paddock_among "$cur" "${options[@]}"
+                [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        elif [[ $verb == run ]]; then
+                __paddock_command "$i"
+                return
+        elif [[ $verb == rm || ($verb == show && $given == 0) ]]; then
+                local -a all
+
+                mapfile -t all < <(__paddock_names "$program")
+                for word in "${all[@]}"; do
+                        [[ " ${names[*]} " == *" $word "* ]] || __paddock_among "$cur" "$word"
+                done
+        fi
+        # bash replaces only the last piece.
+        local before=${cur%"$piece"}
+        for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do
+                [[ $COMP_WORDBREAKS == *=* && $before == *[=:] ]] && COMPREPLY[i]=${COMPREPLY[i]#"$before"}
+        done
+        return 0
+}
+
+# The program that `paddock run` starts, and its arguments. $1 is its place in `words`.
+__paddock_command()
+{
+        local at=0 count=0
+
+        if (($1 == ${#words[@]} - 1)); then
+                if [[ $cur == */* || $cur == .* || $cur == \~* ]]; then
+                        __paddock_files -f "$piece"
+                else
+                        __paddock_programs "$cur"
+                fi
+                return
+        fi
+        if declare -F _comp_command_offset >/dev/null || declare -F _command_offset >/dev/null; then
+                # These count as bash cuts: look for the piece with which the program's word begins.
+                local line=${COMP_LINE:0:COMP_POINT} rest
+                for ((at = 0; at < COMP_CWORD; at++)); do
+                        rest=${line#"${line%%[![:space:]]*}"}
+                        [[ $at == 0 || $rest != "$line" ]] && ((count++))
+                        ((count == $1 + 1)) && break
+                        line=${rest#"${COMP_WORDS[at]}"}
+                done
+                if declare -F _comp_command_offset >/dev/null; then
+                        _comp_command_offset "$at"
+                else
+                        _command_offset "$at"
+                fi
+                return
+        fi
+        __paddock_files -f "$piece"
+}
+
+complete -F _paddock paddock

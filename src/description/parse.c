@@ -185,17 +185,12 @@ static void read_session(struct parser *p, const struct node *value)
 
 static void read_hostname(struct parser *p, const struct node *value)
 {
-        static const char ends[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
         const char *text = scalar(p, value, "hostname", "a host name");
+        cleanup_error struct error err = ERROR_INIT;
         if (!text)
                 return;
-        size_t n = strlen(text);
-        if (n > 64 || strspn(text, ends) != n || strchr(".-", text[0]) || strchr(".-", text[n - 1])) {
-                cleanup_free char *word = shown(value->text, value->length);
-                complain(p, value,
-                         "'%s' cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends "
-                         "with a letter or digit",
-                         word);
+        if (environment_hostname_check(text, &err) < 0) {
+                complain(p, value, "%s", err.text);
                 return;
         }
         p->e->hostname = memory_string(text);

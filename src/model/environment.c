@@ -26,6 +26,19 @@ int environment_name_check(const char *name, struct error *err)
                          shown);
 }
 
+int environment_hostname_check(const char *name, struct error *err)
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+        size_t n = strlen(name);
+        if (n >= 1 && n <= 64 && strspn(name, letters) == n && !strchr(".-", name[0]) && !strchr(".-", name[n - 1]))
+                return 0;
+        cleanup_free char *shown = text_escape(name);
+        return error_set(err, EINVAL,
+                         "'%.60s%s' cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends with a "
+                         "letter or digit",
+                         shown, strlen(shown) > 60 ? "..." : "");
+}
+
 void environment_copy(struct environment *to, const struct environment *from)
 {
         *to = *from;

@@ -40,6 +40,9 @@ bool environment_name_valid(const char *name);
 /* 0 when valid, else an error that says what a name may be. */
 int environment_name_check(const char *name, struct error *err);
 
+/* 0 when `name` can be a host name, else an error that says what one may be. */
+int environment_hostname_check(const char *name, struct error *err);
+
 void environment_copy(struct environment *to, const struct environment *from);
 void environment_clear(struct environment *environment);
 

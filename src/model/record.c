@@ -83,7 +83,8 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                 e->network = NETWORK_NONE;
         } else if (n == 2 && strcmp(f[0], "session") == 0 && strcmp(f[1], "yes") == 0) {
                 e->session = true;
-        } else if (n == 2 && strcmp(f[0], "hostname") == 0 && !e->hostname) {
+        } else if (n == 2 && strcmp(f[0], "hostname") == 0 && !e->hostname &&
+                   environment_hostname_check(f[1], err) == 0) {
                 e->hostname = memory_string(f[1]);
         } else if (n >= 3 && strcmp(f[0], "rule") == 0 && rule_from_word(f[1]) >= 0 &&
                    (f[2][0] == '/' || f[2][0] == '~')) {

@@ -109,8 +109,9 @@ error_t option_apply(struct environment *e, int key, const char *arg, const char
                 e->session = true;
                 break;
         case OPTION_HOSTNAME:
-                if (!arg[0] || strlen(arg) > 64)
-                        return error_set(err, EINVAL, "--hostname: a host name has 1 to 64 characters");
+                result = environment_hostname_check(arg, err);
+                if (result < 0)
+                        return result;
                 free(e->hostname);
                 e->hostname = memory_string(arg);
                 break;

@@ -33,7 +33,14 @@ tool()
         export TOOLS
 }
 
-# held - the attack that `run` has just made got nothing: it ran, and printed nothing.
+# attack COMMAND... - runs it with what it says in $output and its status in $status; its complaints are kept aside.
+attack()
+{
+        status=0
+        output=$("$@" 2>"$PLACE/complaints" 3>&- 4>&-) || status=$?
+}
+
+# held - the last attack got nothing: it ran, and printed nothing.
 held()
 {
         if [ -n "$output" ]; then
