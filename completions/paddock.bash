@@ -3,13 +3,14 @@
 #
 # paddock.bash - completion of paddock's command line in bash.
 #
-# Works with bash alone; where the package bash-completion is loaded too, the arguments of the program that `paddock run`
-# starts are completed by that program's own completion.
+# Works with bash alone; where the package bash-completion is loaded too, the arguments of the program that
+# `paddock run` starts are completed by that program's own completion.
 #
-# bash cuts the command line at "=" and ":" as well as at blanks, so `--from=/opt=/srv` arrives in five pieces. They are put
-# together again with the help of COMP_LINE, and what is answered is cut to the piece that bash will replace.
+# bash cuts the command line at "=" and ":" as well as at blanks, so `--from=/opt=/srv` arrives in five pieces. They are
+# put together again with the help of COMP_LINE, and what is answered is cut to the piece that bash will replace.
 
-# Puts the words up to the cursor into `words`, and the last one into `cur`. `piece` is the part of it that bash replaces.
+# Puts the words up to the cursor into `words`, and the last one into `cur`. `piece` is the part of it that bash
+# replaces.
 __paddock_words()
 {
         local line=${COMP_LINE:0:COMP_POINT} i word rest
@@ -52,7 +53,7 @@ __paddock_among()
 
         shift
         for word; do
-                [[ $word == "$start"* ]] && COMPREPLY+=("$word")
+                [[ $word != "$start"* ]] || COMPREPLY+=("$word")
         done
 }
 
@@ -126,7 +127,9 @@ _paddock()
 {
         local -a words names options
         local cur piece program=$1 verb word option value i given=0
-        local -r takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union --root --net --hostname '
+        local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
+
+        takes+='--root --net --hostname '
 
         COMPREPLY=()
         __paddock_words
@@ -137,8 +140,8 @@ _paddock()
         verb=${words[1]}
         case $verb in
         run)
-                options=(-n --name= -f --file= --explain --json --memory --private= --mirror= --share= --empty= --hide= --from=
-                        --union= --root= --net= --session --hostname=)
+                options=(-n --name= -f --file= --explain --json --memory --private= --mirror= --share= --empty= --hide=
+                        --from= --union= --root= --net= --session --hostname=)
                 ;;
         create) options=(-f --file=) ;;
         list | show) options=(-j --json) ;;

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# paddock.fish - completion of paddock's command line in fish.
+
+# Is the verb one of these?
+function __paddock_verb
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and contains -- $words[2] $argv
+end
+
+function __paddock_no_verb
+    test (count (commandline -opc)) -eq 1
+end
+
+# The names of environments that are not on the command line yet.
+function __paddock_names
+    set -l words (commandline -opc)
+    set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+    for line in ($program list 2>/dev/null)[2..-1]
+        set -l name (string replace -r ' .*' '' -- $line)
+        contains -- $name $words[3..-1]; or printf '%s\n' $name
+    end
+end
+
+# `paddock run`: prints where in the words before the cursor the program stands, or where it would stand. Fails when
+# an option waits for its value.
+function __paddock_program_at
+    set -l words (commandline -opc)
+    set -l waits false
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --net --hostname
+    for i in (seq 3 (count $words))
+        if $waits
+            set waits false
+        else if test "$words[$i]" = --
+            math $i + 1
+            return 0
+        else if string match -q -- '-*' $words[$i]
+            contains -- $words[$i] $takes; and set waits true
+        else
+            echo $i
+            return 0
+        end
+    end
+    $waits; and return 1
+    math (count $words) + 1
+end
+
+# Do options of `paddock run` still come?
+function __paddock_run_options
+    __paddock_verb run; or return 1
+    set -l words (commandline -opc)
+    contains -- -- $words; and return 1
+    set -l at (__paddock_program_at); or return 0
+    test $at -gt (count $words)
+end
+
+# Does the program of `paddock run`, or an argument of it, stand at the cursor?
+function __paddock_run_program
+    __paddock_verb run; and __paddock_program_at >/dev/null; or return 1
+    not string match -q -- '-*' (commandline -ct); or not __paddock_run_options
+end
+
+# The program of `paddock run` and its arguments, as they are completed without paddock.
+function __paddock_program
+    set -l words (commandline -opc)
+    set -l at (__paddock_program_at); or return
+    set -l rest
+    test $at -le (count $words); and set rest (string escape -- $words[$at..-1])
+    complete --do-complete=(string join ' ' -- $rest (commandline -ct))
+end
+
+# PATH=SRC, and with --union PATH=A:B: file names behind the last "=" or ":".
+function __paddock_pair
+    set -l value (string replace -r '^--(from|union)=' '' -- (commandline -ct))
+    set -l last (string replace -r '^.*[=:]' '' -- $value)
+    set -l before (string sub -l (math (string length -- "$value") - (string length -- "$last")) -- "$value")
+    for name in (complete --do-complete="'' $last")
+        printf '%s\n' "$before$name"
+    end
+end
+
+complete -c paddock -f
+complete -c paddock -n __paddock_no_verb -a run -d 'run a program in a private copy of this system'
+complete -c paddock -n __paddock_no_verb -a create -d 'make a named environment from a description'
+complete -c paddock -n __paddock_no_verb -a list -d 'list the named environments'
+complete -c paddock -n __paddock_no_verb -a show -d 'print the description that reproduces an environment'
+complete -c paddock -n __paddock_no_verb -a rm -d 'remove environments and what they changed'
+complete -c paddock -n __paddock_no_verb -a doctor -d 'tell what this machine can do'
+complete -c paddock -n __paddock_no_verb -l help -d 'list the verbs'
+complete -c paddock -n __paddock_no_verb -l version -d 'print the version'
+
+set -l run -c paddock -n __paddock_run_options
+complete $run -s n -l name -x -a '(__paddock_names)' -d 'run the environment NAME, made when there is none'
+complete $run -s f -l file -r -F -d 'describe the environment by FILE'
+complete $run -l explain -d 'print what would be done instead of doing it'
+complete $run -l json -d 'with --explain: as JSON'
+complete $run -l memory -d 'keep the temporary layer in memory'
+complete $run -l private -r -F -d 'copy-on-write: changes belong to the environment'
+complete $run -l mirror -r -F -d 'see through, read-only'
+complete $run -l share -r -F -d 'see through, writes go through'
+complete $run -l empty -r -F -d 'nothing of the outside, a place of its own'
+complete $run -l hide -r -F -d 'the name is not there'
+complete $run -l from -x -a '(__paddock_pair)' -d 'PATH=SRC: PATH is answered from SRC'
+complete $run -l union -x -a '(__paddock_pair)' -d 'PATH=A:B: directories as one'
+complete $run -l root -r -F -a 'host empty' -d 'what the rules lie on'
+complete $run -l net -x -a 'inherit none' -d "the main system's network, or only loopback"
+complete $run -l session -d "share the session's sockets: bus, agents, display"
+complete $run -l hostname -x -d 'host name inside'
+complete -c paddock -n __paddock_run_program -a '(__paddock_program)'
+
+complete -c paddock -n '__paddock_verb create' -s f -l file -r -F -d 'the description; - is the standard input'
+complete -c paddock -n '__paddock_verb list show' -s j -l json -d 'print JSON'
+complete -c paddock -n '__paddock_verb doctor' -l json -d 'print the findings as JSON'
+complete -c paddock -n '__paddock_verb show rm' -a '(__paddock_names)'
+set -l any -c paddock -n '__paddock_verb create list show rm doctor; or __paddock_run_options'
+complete $any -s '?' -l help -d 'print the options'
+complete $any -l usage -d 'print the options in short form'

@@ -36,5 +36,6 @@ struct launch {
  * returns a negative errno; `exit_code` is then what paddock exits with (125, 126, 127). */
 int host_run(const struct launch *launch, int *status, int *exit_code, struct error *err);
 
-/* Can a layer lie in the open directory? 0, or why not. */
-int host_layer_fits(int directory, struct error *err);
+/* Can a layer lie in the open directory? 0, or why not. `try` allows to leave a mark on it (an extended attribute), which makes
+ * the answer sure. */
+int host_layer_fits(int directory, bool try, struct error *err);

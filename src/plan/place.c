@@ -90,7 +90,7 @@ static void seal_sockets(struct resolver *r)
                 struct node *node = path ? node_governing(r, path) : NULL;
                 bool through = node && (node->kind == NODE_MIRROR || (node->kind == NODE_PRIVATE && !node->path[1] &&
                                                                       !r->system->superuser));
-                if (!through || (node->asked && !node->path[1]) || strcmp(node->path, path) == 0)
+                if (!through || (strcmp(node->path, path) == 0 && node->asked))
                         continue;
                 struct node *seal = node_add(r, NODE_SEAL, path, path, false);
                 seal->why = memory_string("a socket of the main system");

@@ -145,15 +145,24 @@ static int add_rules(struct resolver *r)
         return result;
 }
 
-static void add_root(struct resolver *r)
+static int add_root(struct resolver *r)
 {
         if (r->e->root == ROOT_EMPTY) {
                 node_add(r, NODE_EMPTY, "/", NULL, false)->file.type = FILE_DIRECTORY;
         } else if (r->e->root == ROOT_DIRECTORY) {
-                node_add(r, NODE_FROM, "/", r->e->root_path, false);
+                cleanup_free char *expanded = expand(r, r->e->root_path);
+                cleanup_free char *path = expanded ? walk_outside(r->system, expanded, r->err) : NULL;
+                if (!path)
+                        return error_context(r->err, "root %s", r->e->root_path);
+                if (node_add(r, NODE_FROM, "/", path, false)->file.type != FILE_DIRECTORY) {
+                        cleanup_free char *shown = text_escape(path);
+                        error_set(r->err, ENOENT, "root %s: it is not a directory", shown);
+                        return error_remedy(r->err, "make it first, or use --root empty");
+                }
         } else {
                 node_add(r, NODE_PRIVATE, "/", "/", false);
         }
+        return 0;
 }
 
 /* Takes the node's sources, names and reason into a fresh operation. */
@@ -302,8 +311,9 @@ static void start_directory(struct resolver *r)
 
 static int resolve(struct resolver *r)
 {
-        add_root(r);
-        int result = add_rules(r);
+        int result = add_root(r);
+        if (result == 0)
+                result = add_rules(r);
         if (result == 0)
                 result = anchor_nodes(r);
         if (result == 0)

@@ -193,6 +193,13 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                 if (result < 0)
                         return result;
                 plan.in_memory = s->directory < 0;
+                if (why_memory)
+                        fprintf(stderr, "paddock: the layer is in memory, and its size is limited by it: %s\n", why_memory);
+        } else if (!r->name && r->explain && plan_has_layer(&plan)) {
+                why_memory = session_scratch_in_memory(r->memory);
+                plan.in_memory = why_memory != NULL;
+                if (why_memory)
+                        plan_note(&plan, "the layer is in memory, and its size is limited by it: %s", why_memory);
         }
         if (r->explain) {
                 *exit_status = explain(r, &plan, e, library);

@@ -10,6 +10,7 @@
 #include "verbs/session.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #include <fcntl.h>
@@ -37,7 +38,7 @@ int session_scratch(struct session *s, bool memory, char **why, struct error *er
                 return 0;
         }
         cleanup_error struct error unfit = ERROR_INIT;
-        if (host_layer_fits(s->directory, &unfit) < 0) {
+        if (host_layer_fits(s->directory, true, &unfit) < 0) {
                 *why = memory_string(unfit.text);
                 close(s->directory);
                 close(s->alive);
@@ -47,13 +48,33 @@ int session_scratch(struct session *s, bool memory, char **why, struct error *er
         return 0;
 }
 
+char *session_scratch_in_memory(bool memory)
+{
+        cleanup_free char *path = store_path();
+        if (memory)
+                return memory_string("asked for");
+        if (!path)
+                return memory_string("neither XDG_STATE_HOME nor HOME is set");
+        /* What is not there yet is made in the nearest directory that is. */
+        while (access(path, F_OK) < 0 && path[1]) {
+                char *parent = path_parent(path);
+                free(path);
+                path = parent;
+        }
+        cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cleanup_error struct error unfit = ERROR_INIT;
+        if (fd < 0 || access(path, W_OK) < 0)
+                return memory_format("cannot write %s: %s", path, strerror(errno));
+        return host_layer_fits(fd, false, &unfit) < 0 ? memory_string(unfit.text) : NULL;
+}
+
 int session_named(struct session *s, const char *name, struct error *err)
 {
         s->name = name;
         s->directory = store_open_environment(&s->store, name, err);
         if (s->directory < 0)
                 return s->directory;
-        int result = host_layer_fits(s->directory, err);
+        int result = host_layer_fits(s->directory, true, err);
         if (result < 0)
                 return error_context(err, "environment '%s'", name);
         s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

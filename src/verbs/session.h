@@ -25,6 +25,9 @@ struct session {
  * `memory` asks for that. */
 int session_scratch(struct session *s, bool memory, char **why, struct error *err);
 
+/* Would that layer be in memory? Touches nothing. NULL: no; else why, fresh memory. */
+char *session_scratch_in_memory(bool memory);
+
 /* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. */
 int session_named(struct session *s, const char *name, struct error *err);
 

@@ -48,7 +48,7 @@ teardown()
         done
         [ -n "$PLACE" ] || return 0
         # A killed environment removes its own directory: give it the time.
-        eventually no_temporary >/dev/null 2>&1 || true
+        patience=2 eventually no_temporary >/dev/null 2>&1 || true
         chmod -R u+rwX "$PLACE" 2>/dev/null || true
         rm -rf -- "$PLACE"
 }
@@ -68,10 +68,20 @@ start()
         children+=("$started")
 }
 
-# eventually COMMAND... - true as soon as the command is; false when it is not within 30 s (an emulated machine is slow).
+# ends_with CODE - waits for what was started last, which ends with this code.
+ends_with()
+{
+        local code=0
+
+        wait "$started" || code=$?
+        [ "$code" = "$1" ] || { echo "expected the end with code $1, got $code" >&2; return 1; }
+}
+
+# eventually COMMAND... - true as soon as the command is; false when it is not within $patience seconds (an emulated machine
+# is slow).
 eventually()
 {
-        local end=$((SECONDS + 30))
+        local end=$((SECONDS + ${patience:-20}))
 
         until "$@"; do
                 [ "$SECONDS" -lt "$end" ] || { echo "never true: $*" >&2; return 1; }

@@ -7,6 +7,7 @@ Usage: pty.py [STEP...] -- COMMAND [ARGUMENT...]
 Steps, carried out in order:
   expect REGEX     wait for this in what the terminal shows after the last match
   send TEXT        type it; \\xHH, \\n, \\r and the like as in Python
+  type FILE        type what is in the file
   resize ROWS COLS change the size (it starts with 24 80) and tell with SIGWINCH
   shell COMMAND    run this beside the terminal; it must succeed. $CHILD is the pid of the command in the terminal
   hangup           close the terminal, as when its window is closed
@@ -105,15 +106,29 @@ def unescape(text):
     return text.encode().decode('unicode_escape').encode('latin-1')
 
 
+def write(data):
+    """Types without ever waiting: a terminal that is full is looked at meanwhile."""
+    os.set_blocking(master, False)
+    while data:
+        try:
+            data = data[os.write(master, data[:1024]):]
+        except BlockingIOError:
+            if time.monotonic() > end:
+                fail('the terminal takes no more')
+            look(0.01)
+    os.set_blocking(master, True)
+
+
 def play(step):
     global master
     word, _, rest = step.partition(' ')
     if word == 'expect':
         expect(rest)
     elif word == 'send':
-        data = unescape(rest)
-        while data:
-            data = data[os.write(master, data):]
+        write(unescape(rest))
+    elif word == 'type':
+        with open(rest, 'rb') as file:
+            write(file.read())
     elif word == 'resize':
         resize(*map(int, rest.split()))
     elif word == 'shell':

@@ -11,7 +11,7 @@ in_terminal()
 {
         # shellcheck disable=SC2086
         run $PTY "$@" 3>&- 4>&-
-        output=${output//$'\r'/}
+        output=$(tr -d '\r' <<<"$output")
 }
 
 @test "terminal: standard input, output and error are terminals, and named" {
@@ -68,10 +68,8 @@ in_terminal()
 }
 
 @test "terminal: 2 MB of output arrive whole" {
-        in_terminal -- "$PADDOCK" run sh -c 'seq 300000 | sed "s/$/-/"; echo the end'
-        expect_status 0
-        [ "$(grep -c -- '-$' <<<"$output")" = 300000 ]
-        expect_match 'the end$'
+        $PTY -- "$PADDOCK" run sh -c 'seq 300000 | sed "s/$/-/"; echo the end' >shown
+        diff <(seq 300000 | sed 's/$/-/'; echo the end) <(tr -d '\r' <shown)
 }
 
 @test "terminal: Ctrl-C ends the program, and paddock by the same signal" {
@@ -233,8 +231,8 @@ for fd in 0, 1, 2:
 }
 
 @test "terminal: 200 kB pasted arrive" {
-        head -c 200000 /dev/zero | tr '\0' 'x' | fold -w 99 >text
-        in_terminal 'expect ready' "send $(sed 's/$/\\n/' text | tr -d '\n')\\x04" 'expect [0-9]+ bytes' -- \
+        { head -c 200000 /dev/zero | tr '\0' 'x' | fold -w 99; echo; } >text
+        in_terminal 'expect ready' 'type text' 'send \x04' 'expect [0-9]+ bytes' -- \
                 "$PADDOCK" run sh -c 'stty -echo; echo ready; echo $(wc -c) bytes'
         expect_status 0
         expect_match "$(wc -c <text) bytes"

@@ -171,7 +171,9 @@ static void clean_up(int state, const struct remains *remains)
                 tree_remove(state, "inner", &unheard);
                 unlinkat(state, "alive.lock", 0);
         }
-        if (remains->parent >= 0)
+        char layer[64];
+        snprintf(layer, sizeof layer, "/proc/self/fd/%d", state);
+        if (remains->parent >= 0 && umount2(layer, MNT_DETACH) == 0) /* a mount point cannot be removed */
                 unlinkat(remains->parent, remains->name, AT_REMOVEDIR);
 }
 

@@ -14,7 +14,7 @@
 
 /* Overlay wants of the file system below its upper directory: no overlay itself, a kernel that decides alone (no NFS, no
  * FUSE), whiteouts and extended attributes (Documentation/filesystems/overlayfs.rst, "Upper and Lower"). */
-int host_layer_fits(int directory, struct error *err)
+int host_layer_fits(int directory, bool try, struct error *err)
 {
         struct statfs fs;
         if (fstatfs(directory, &fs) < 0)
@@ -24,7 +24,7 @@ int host_layer_fits(int directory, struct error *err)
                            : fs.f_type == FUSE_MAGIC          ? "on FUSE"
                            : fs.f_type == VFAT_MAGIC          ? "on FAT"
                                                               : NULL;
-        if (!kind && fsetxattr(directory, "user.paddock", "1", 1, 0) < 0 && errno == EOPNOTSUPP)
+        if (!kind && try && fsetxattr(directory, "user.paddock", "1", 1, 0) < 0 && errno == EOPNOTSUPP)
                 kind = "without user extended attributes";
         if (!kind)
                 return 0;

@@ -187,8 +187,7 @@ static void read_sockets(struct system *system)
                         strtok_r(NULL, " ", &save);
                 const char *flags = strtok_r(NULL, " ", &save), *type = strtok_r(NULL, " ", &save);
                 bool reachable = flags && type && ((strtoul(flags, NULL, 16) & 0x10000) || strcmp(type, "0002") == 0);
-                if (reachable && strncmp(kept, "/run/", 5) != 0 && strncmp(kept, "/tmp/", 5) != 0 &&
-                    access(kept, W_OK) == 0)
+                if (reachable && access(kept, W_OK) == 0)
                         *vector_add(system->sockets, system->socket_count, capacity) = steal_pointer(&kept);
         }
 }

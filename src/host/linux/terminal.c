@@ -14,6 +14,10 @@ void terminal_find(struct terminal *t)
 {
         *t = TERMINAL_NONE;
         t->outer = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        t->controlling = t->outer >= 0;
+        for (int fd = 0; fd <= 2 && t->outer < 0; fd++)
+                if (isatty(fd))
+                        t->outer = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (t->outer >= 0 && tcgetattr(t->outer, &t->saved) < 0) {
                 close(t->outer);
                 t->outer = -1;
@@ -22,7 +26,7 @@ void terminal_find(struct terminal *t)
 
 bool terminal_is_foreground(const struct terminal *t)
 {
-        return t->outer >= 0 && tcgetpgrp(t->outer) == getpgrp();
+        return t->outer >= 0 && (!t->controlling || tcgetpgrp(t->outer) == getpgrp());
 }
 
 int terminal_make(int *master, struct error *err)

@@ -21,6 +21,7 @@
 struct terminal {
         int outer;  /* the user's terminal, -1: there is none */
         int inner;  /* the master of the environment's, -1 until init made it */
+        bool controlling; /* it is this session's; else nobody stops us from reading it */
         bool raw;   /* the outer one is taken */
         bool input_ended;
         bool whole;           /* input and output are the terminal's: nobody else of a pipeline writes to it */
@@ -32,7 +33,7 @@ struct terminal {
 
 #define TERMINAL_NONE ((struct terminal){.outer = -1, .inner = -1})
 
-/* Finds the user's terminal, if there is one. */
+/* Finds the user's terminal, if there is one: the controlling one, else one on a standard descriptor. */
 void terminal_find(struct terminal *t);
 
 /* Is this process's group the one that the terminal listens to? */
