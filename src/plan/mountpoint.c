@@ -163,6 +163,20 @@ static int hide(struct resolver *r, const char *path)
         return 0;
 }
 
+/* The first name between the node and `path` that is there and no directory, fresh memory; NULL: there is none. */
+static char *below_a_file(struct resolver *r, const struct node *above, const char *path)
+{
+        cleanup_free char *partial = memory_string(path);
+        for (char *slash = partial + (above->path[1] ? strlen(above->path) + 1 : 1); (slash = strchr(slash, '/')); slash++) {
+                *slash = '\0';
+                struct file file = look(r, partial);
+                if (file.type != FILE_NONE && file.type != FILE_DIRECTORY)
+                        return steal_pointer(&partial);
+                *slash = '/';
+        }
+        return NULL;
+}
+
 static int stand(struct resolver *r, const char *path)
 {
         struct node *node = node_at(r, path);
@@ -187,6 +201,11 @@ static int stand(struct resolver *r, const char *path)
                 return 0;
         if (!above)
                 return error_set(r->err, ENOENT, "%s: nothing above it", path);
+        cleanup_free char *blocked = below_a_file(r, above, path);
+        if (blocked) {
+                cleanup_free char *shown = text_escape(path), *what = text_escape(blocked);
+                return error_set(r->err, ENOTDIR, "rule on %s: %s is not a directory", shown, what);
+        }
         if (above->kind == NODE_SHARE) {
                 cleanup_free char *shown = text_escape(path), *top = text_escape(above->path);
                 error_set(r->err, ENOENT, "rule on %s: %s, and %s is shared for writing, so that making it would change the "

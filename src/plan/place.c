@@ -116,6 +116,10 @@ static int cover(struct resolver *r, const char *outer_state)
                         struct node *governing = node_governing(r, inside);
                         if (governing != node)
                                 continue; /* another rule decides there, and is met on its own */
+                        struct file file = {.type = FILE_NONE};
+                        r->system->look.file(r->system->look.context, outer_state, &file);
+                        if (file.type == FILE_NONE && node->kind == NODE_SHARE)
+                                continue; /* there is none, and no name can be made here to cover one */
                         node_add(r, NODE_INNER, inside, NULL, false);
                         i = 0; /* the nodes moved */
                         node = &r->nodes[0];

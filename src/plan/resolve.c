@@ -118,6 +118,10 @@ static int add_rule(struct resolver *r, const struct pending *pending)
                 int result = check_source(r, rule, shown, node, source);
                 if (result < 0)
                         return result;
+                for (size_t other = 0; other + 1 < node->source_count; other++)
+                        if (path_is_below(source, node->sources[other]) || path_is_below(node->sources[other], source))
+                                return error_set(r->err, EINVAL, "rule union on %s: of %s and %s one lies within the other",
+                                                 shown, node->sources[other], source);
         }
         r->system->look.file(r->system->look.context, node->sources[0], &node->file);
         return 0;

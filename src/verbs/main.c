@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 static _Noreturn void execute_verbs(char **argv)
@@ -25,8 +26,18 @@ static _Noreturn void execute_verbs(char **argv)
         _exit(EXIT_PADDOCK);
 }
 
+/* A standard descriptor that is closed must stay so for the program, and no file of ours may get its number: an inert one
+ * that ends with exec takes the place. */
+static void occupy_standard_descriptors(void)
+{
+        for (int fd = 0; fd <= 2; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+                        return;
+}
+
 int main(int argc, char **argv)
 {
+        occupy_standard_descriptors();
         if (argc >= 2 && strcmp(argv[1], "run") == 0) {
                 char *name = argv[1];
                 argv[1] = (char *)"paddock run";

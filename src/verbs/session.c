@@ -23,7 +23,7 @@ int session_scratch(struct session *s, bool memory, char **why, struct error *er
 {
         cleanup_error struct error no_store = ERROR_INIT;
         *why = NULL;
-        if (memory || store_open(&s->store, &no_store) < 0) {
+        if (memory || (s->store.fd < 0 && store_open(&s->store, &no_store) < 0)) {
                 if (!memory)
                         *why = memory_string(no_store.text);
                 return 0;

@@ -235,6 +235,7 @@ static bool orphan(void)
                 _exit(0);
         }
         int status, at = -1;
+        close(sockets[0]);
         waitpid(child, &status, 0);
         union {
                 struct cmsghdr header;

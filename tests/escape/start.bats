@@ -13,7 +13,7 @@ setup_file() { build overwrite held plant; }
 marked() { find "$PLACE" -name 'ESCAPED*' -not -path '*/layer/*' -not -path '*/inner/*' 2>/dev/null; }
 
 # Makes marks around the working directory, and shows what of paddock's state is visible from there.
-mark='for d in . .. ../.. ../../.. ../../../..; do
+mark='for d in . .. ../..; do
         ( : >"$d/ESCAPED" ) 2>/dev/null
         for f in alive.lock setup.lock environment version layer env tmp runs; do
                 ( cd "$d" 2>/dev/null && [ -e "$f" ] && [ "$(/bin/pwd 2>/dev/null)" != / ] &&

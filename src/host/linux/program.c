@@ -112,12 +112,26 @@ static void enter_directory(const struct plan *plan)
         unsetenv("OLDPWD");
 }
 
+/* A script without "#!" is run by sh, as shells and execvp() do. */
+static int execute_script(const char *script, char **argv)
+{
+        size_t count = 0;
+        while (argv[count])
+                count++;
+        cleanup_free char **sh = memory_grow(NULL, count + 2, sizeof *sh);
+        sh[0] = (char *)"/bin/sh";
+        sh[1] = (char *)script;
+        memcpy(sh + 2, argv + 1, count * sizeof *argv);
+        execv(sh[0], sh);
+        return ENOEXEC;
+}
+
 /* As execvp(), but the one error that is reported is the one that a shell would report. */
 static int execute(char **argv)
 {
         if (strchr(argv[0], '/') || !argv[0][0]) {
                 execv(argv[0], argv);
-                return errno;
+                return errno == ENOEXEC ? execute_script(argv[0], argv) : errno;
         }
         const char *path = getenv("PATH");
         cleanup_free char *list = memory_string(path ? path : "/usr/local/bin:/usr/bin:/bin");
@@ -127,23 +141,11 @@ static int execute(char **argv)
                 struct stat st;
                 execv(name, argv);
                 if (errno == ENOEXEC)
-                        return ENOEXEC;
+                        return execute_script(name, argv);
                 if (errno != ENOENT && errno != ENOTDIR && stat(name, &st) == 0 && S_ISREG(st.st_mode))
                         worst = errno;
         }
         return worst;
-}
-
-/* A script without "#!" is run by sh, as shells and execvp() do. */
-static void execute_script(char **argv)
-{
-        size_t count = 0;
-        while (argv[count])
-                count++;
-        cleanup_free char **sh = memory_grow(NULL, count + 2, sizeof *sh);
-        sh[0] = (char *)"/bin/sh";
-        memcpy(sh + 1, argv, (count + 1) * sizeof *argv);
-        execv(sh[0], sh);
 }
 
 _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
@@ -161,8 +163,6 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
                 give_up(birth, 125, &err);
         sigprocmask(SIG_SETMASK, &birth->signals, NULL);
         int code = execute(argv);
-        if (code == ENOEXEC)
-                execute_script(argv);
         cleanup_free char *shown = text_escape(argv[0]);
         if (code == ENOENT || code == ENOTDIR) {
                 error_set(&err, code, "%s: %s", shown, strchr(argv[0], '/') ? "no such file inside" : "command not found");

@@ -162,9 +162,15 @@ static int slot_make(const struct workplace *w, int slot, struct error *err)
 static void look_like(int layer, const char *name, int source, unsigned mode)
 {
         struct stat st;
-        if (source >= 0 && fstat(source, &st) == 0)
+        if (source >= 0 && fstat(source, &st) < 0)
+                source = -1;
+        if (source >= 0)
                 (void)!fchownat(layer, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
         (void)!fchmodat(layer, name, mode, 0);
+        if (source >= 0) {
+                struct timespec times[2] = {st.st_atim, st.st_mtim};
+                utimensat(layer, name, times, AT_SYMLINK_NOFOLLOW);
+        }
 }
 
 static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct opened *o, int target,
