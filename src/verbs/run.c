@@ -183,7 +183,7 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
         cleanup_free char *state = store_path();
         /* The state directory is there before anything is shown: what does not exist cannot be covered in a shared tree. */
         cleanup_error struct error nowhere = ERROR_INIT; /* a temporary environment does without, and says so later */
-        if (!r->explain && s->store.fd < 0)
+        if (!r->explain && !r->memory && s->store.fd < 0)
                 store_open(&s->store, &nowhere);
         int result = host_survey(&system, state, r->memory ? NULL : state, err);
         if (result < 0)

@@ -16,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ORPHANS 200
+#define ORPHANS 150
+#define PROCESSES 250 /* never more of them: the machine is not to run out */
 
 /* A process whose parent is init. */
 static pid_t orphan(void)
@@ -53,7 +54,9 @@ int main(int argc, char **argv)
 {
         if (argc < 2)
                 return 2;
-        alarm(60); /* whatever happens, not for ever */
+        alarm(30); /* whatever happens, not for ever */
+        struct rlimit limit = {PROCESSES, PROCESSES};
+        setrlimit(RLIMIT_NPROC, &limit);
         if (strcmp(argv[1], "stops") == 0) {
                 pid_t leader = 0;
                 int ready[2];
@@ -67,7 +70,7 @@ int main(int argc, char **argv)
                                 if (fork() == 0) {
                                         if (fork())
                                                 _exit(0);
-                                        alarm(60);
+                                        alarm(30);
                                         for (;;)
                                                 pause();
                                 }
@@ -81,7 +84,7 @@ int main(int argc, char **argv)
                 for (int i = 0; i < 2; i++)
                         if (orphan() == 0) {
                                 silent();
-                                alarm(60);
+                                alarm(30);
                                 for (;;) {
                                         kill(-leader, SIGSTOP);
                                         kill(-leader, SIGCONT);
@@ -94,7 +97,7 @@ int main(int argc, char **argv)
                 for (int i = 0; i < 8; i++)
                         if (orphan() == 0) {
                                 silent();
-                                alarm(60);
+                                alarm(30);
                                 for (;;) {
                                         pid_t pid = vfork();
                                         if (pid == 0) {
@@ -110,8 +113,6 @@ int main(int argc, char **argv)
                 return 0;
         }
         if (strcmp(argv[1], "bomb") == 0) {
-                struct rlimit limit;
-                getrlimit(RLIMIT_NPROC, &limit);
                 limit.rlim_cur = limit.rlim_max = (rlim_t)atoi(argv[2]);
                 setrlimit(RLIMIT_NPROC, &limit);
                 signal(SIGCHLD, SIG_IGN);
@@ -121,7 +122,7 @@ int main(int argc, char **argv)
                         if (pid == 0) {
                                 silent();
                                 setsid();
-                                alarm(60);
+                                alarm(30);
                                 for (int i = 0; i < 1000; i++)
                                         if (fork() < 0)
                                                 usleep(1000);
@@ -139,7 +140,7 @@ int main(int argc, char **argv)
                         if (fork() == 0) {
                                 silent();
                                 setsid();
-                                alarm(60);
+                                alarm(30);
                                 char name[4096];
                                 for (unsigned n = 0;; n++) {
                                         snprintf(name, sizeof name, "%s.%d.%u", argv[2], i, n % 500);

@@ -30,6 +30,7 @@ struct watch {
         sigset_t before; /* the signal mask that paddock was started with */
         struct terminal terminal;
         bool ended, failed;
+        bool told_to_stop; /* the stop that will be reported was not typed but sent to us */
         int exit_code;
 };
 
@@ -43,19 +44,21 @@ static void passed_signals(sigset_t *set)
 }
 
 /* Stops this process as `signal` would have stopped the program, and returns when it is continued. The group goes along when
- * a key stopped the program, because the key was meant for the whole job. */
+ * a key stopped the program that only the inner terminal saw, because the key was meant for the whole job. */
 static void stop_like(struct watch *w, int signal)
 {
+        bool was_raw = w->terminal.raw;
         terminal_release(&w->terminal);
         sigset_t only;
         sigemptyset(&only);
         sigaddset(&only, signal);
-        if (signal == SIGTSTP)
+        if (signal == SIGTSTP && w->terminal.outer >= 0 && was_raw && !w->told_to_stop)
                 kill(0, signal);
         else
                 raise(signal);
         sigprocmask(SIG_UNBLOCK, &only, NULL); /* it strikes here */
         sigprocmask(SIG_BLOCK, &only, NULL);
+        w->told_to_stop = false;
         if (terminal_is_foreground(&w->terminal)) {
                 terminal_take(&w->terminal);
                 terminal_resize(&w->terminal);
@@ -87,6 +90,7 @@ static void handle_signal(struct watch *w)
                         terminal_resize(&w->terminal);
                 } else {
                         bool key = info.ssi_code == SI_KERNEL;
+                        w->told_to_stop |= signal == SIGTSTP;
                         report_send(w->socket, key ? REPORT_SIGNAL_GROUP : REPORT_SIGNAL, signal, NULL, -1);
                 }
         }
