@@ -148,6 +148,10 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
         *tmp = subdirectory(s->fd, "tmp", err);
         if (*tmp < 0)
                 return *tmp;
+        /* Root's environments belong to other ids, whose init removes its directory when paddock was killed: sticky, so that
+         * each can remove its own. Nobody but root comes here by name, since the state directory is root's alone. */
+        if (geteuid() == 0)
+                (void)!fchmod(*tmp, 01777);
         for (unsigned attempt = 0; attempt < 100; attempt++) {
                 struct timespec now;
                 clock_gettime(CLOCK_MONOTONIC, &now);

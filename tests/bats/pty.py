@@ -14,7 +14,7 @@ Steps, carried out in order:
   sleep SECONDS    wait, while the terminal shows what comes
 
 Then it waits for the end of the command. Everything shown goes to standard output; the exit code is the command's,
-128+n when signal n ended it, 99 when a step failed or 60 seconds passed.
+128+n when signal n ended it, 99 when a step failed or 40 seconds passed (PADDOCK_TEST_PATIENCE: another number).
 
 Only modules of Debian's python3-minimal are used.
 """
@@ -30,7 +30,7 @@ import sys
 import time
 
 TIOCSWINSZ = 0x5414  # asm-generic/ioctls.h
-LIMIT = 60
+LIMIT = int(os.environ.get("PADDOCK_TEST_PATIENCE", "40"))
 
 shown = b''  # all of it
 seen = 0  # so much of it was matched

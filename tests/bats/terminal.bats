@@ -112,7 +112,7 @@ in_terminal()
 
 @test "terminal: after Ctrl-Z the outer terminal is as the shell left it" {
         in_terminal 'expect \$ ' 'send stty -g >before; "$PADDOCK" run sh -c \x27echo ready; exec cat\x27\n' 'expect \nready' \
-                'send \x1a' 'expect Stopped' 'expect \$ ' 'send stty -g >after; cmp before after && echo the same; kill -9 %1; wait; exit 0\n' \
+                'send \x1a' 'expect Stopped' 'expect \$ ' 'send stty -g >after; cmp before after && echo the same; kill -9 %1; sleep 0.3; exit 0\n' \
                 -- env PS1='$ ' bash --norc --noediting -i
         expect_match $'\nthe same'
 }

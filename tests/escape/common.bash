@@ -51,6 +51,7 @@ held()
         case $status in
         125 | 126 | 127)
                 echo "the attack did not run: status $status" >&2
+                cat "$PLACE/complaints" >&2
                 return 1
                 ;;
         esac

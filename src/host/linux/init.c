@@ -173,7 +173,8 @@ static void clean_up(int state, const struct remains *remains)
         }
         char layer[64];
         snprintf(layer, sizeof layer, "/proc/self/fd/%d", state);
-        if (remains->parent >= 0 && umount2(layer, MNT_DETACH) == 0) /* a mount point cannot be removed */
+        umount2(layer, MNT_DETACH); /* a mount point cannot be removed; with a new root it is none any more */
+        if (remains->parent >= 0)
                 unlinkat(remains->parent, remains->name, AT_REMOVEDIR);
 }
 
@@ -207,8 +208,9 @@ _Noreturn void init_main(struct birth *birth)
                 if (enter_namespaces(birth, &w, &err) < 0)
                         forbidden(birth, &err);
                 if (launch->scratch && launch->state >= 0)
-                        remains.parent = open_tree(AT_FDCWD, "..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-                if (inherit_reopen(birth->inherit, &err) < 0 || view_build(&w, &err) < 0)
+                        remains.parent = open_tree(AT_FDCWD, birth->superuser ? SUPERUSER_PARENT : "..",
+                                                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                if ((!birth->superuser && inherit_reopen(birth->inherit, &err) < 0) || view_build(&w, &err) < 0)
                         give_up(birth, &err);
         }
 

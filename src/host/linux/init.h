@@ -21,7 +21,7 @@ struct birth {
         const struct inherit *inherit;
         struct superuser *superuser; /* NULL unless real root */
         sigset_t signals;            /* mask that the program starts with */
-        unsigned uid, gid;
+        unsigned uid, gid, umask;
         int socket;                  /* to the paddock outside */
         int *status;                 /* shared with it: how the program ended, -1 before */
         bool terminal;               /* the program gets a terminal of its own */

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -269,6 +270,8 @@ int host_run(const struct launch *launch, int *status, int *exit_code, struct er
         w.terminal.whole = inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
         birth.foreground = birth.terminal && w.terminal.whole && terminal_is_foreground(&w.terminal);
 
+        birth.umask = umask(0); /* modes are said where things are made; the program gets its mask back */
+
         struct sigaction child = {.sa_handler = SIG_DFL}, child_before;
         sigaction(SIGCHLD, &child, &child_before); /* one that ignores it could not wait for init */
         sigset_t passed;
@@ -284,6 +287,8 @@ int host_run(const struct launch *launch, int *status, int *exit_code, struct er
                 result = superuser_prepare(&superuser, launch->system, launch->name ? launch->name : launch->scratch_name,
                                            err);
                 birth.superuser = &superuser;
+                if (result == 0) /* now: later nobody inside may open root's files by name */
+                        result = inherit_reopen(&inherit, err);
         } else if (launch->plan->superuser) {
                 birth.superuser = &superuser; /* only says that ids are mapped by init */
         }
@@ -297,6 +302,7 @@ int host_run(const struct launch *launch, int *status, int *exit_code, struct er
         *status = *shared >= 0 ? *shared : SIGKILL; /* init was killed, and with it the program */
         munmap(shared, sizeof *shared);
         *exit_code = w.exit_code;
+        umask(birth.umask);
         sigprocmask(SIG_SETMASK, &w.before, NULL);
         return result;
 }

@@ -161,6 +161,7 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         if (setenv("PADDOCK", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
             inherit_apply(birth->inherit, terminal, &err) < 0)
                 give_up(birth, 125, &err);
+        umask(birth->umask);
         sigprocmask(SIG_SETMASK, &birth->signals, NULL);
         int code = execute(argv);
         cleanup_free char *shown = text_escape(argv[0]);

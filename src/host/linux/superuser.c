@@ -78,13 +78,14 @@ int superuser_stage(struct superuser *s, pid_t init, int state, struct error *er
         if (user_namespace < 0)
                 return error_sys(err, errno, "cannot open %s", name);
         cleanup_close int devices = open_tree(AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        cleanup_close int own = -1;
+        cleanup_close int own = -1, parent = -1;
         if (state >= 0) {
                 own = open_tree(state, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
                 snprintf(name, sizeof name, "/proc/self/fd/%d", state);
                 if (own < 0) /* the descriptor is older than our mount namespace: by name, then */
                         own = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-                if (own < 0 || fchown(state, s->base, s->base) < 0)
+                parent = open_tree(AT_FDCWD, "..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                if (own < 0 || parent < 0 || fchown(state, s->base, s->base) < 0)
                         return error_sys(err, errno, "cannot give the environment's directory to its ids");
         }
         cleanup_free int *trees = memory_grow(NULL, s->count, sizeof *trees);
@@ -108,6 +109,8 @@ int superuser_stage(struct superuser *s, pid_t init, int state, struct error *er
                 result = attach_at(devices, STAGE "/d", true, err);
         if (result == 0 && own >= 0)
                 result = attach_at(own, STAGE "/state", true, err);
+        if (result == 0 && parent >= 0)
+                result = attach_at(parent, SUPERUSER_PARENT, true, err);
         return result;
 }
 

@@ -19,6 +19,9 @@
 
 #include <sys/types.h>
 
+/* Where the directory of the environment's directory is staged, so that init can remove a temporary one. */
+#define SUPERUSER_PARENT "/dev/parent"
+
 struct superuser {
         struct staged *staged;
         size_t count;

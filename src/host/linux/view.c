@@ -317,7 +317,15 @@ static int build_blank(struct workplace *w, const struct plan_op *op, const stru
         return attach_clone(content, target, false, op->path, err);
 }
 
-static int build_pieces(const struct workplace *w, const struct opened *o, int target, const char *path,
+/* Opens what was mounted as the new root, for the operations below it. */
+static int new_root_ready(struct workplace *w, struct error *err)
+{
+        cleanup_free char *name = memory_format("%s/root0", w->stage_point);
+        w->root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return w->root < 0 ? error_sys(err, errno, "cannot open the new root") : 0;
+}
+
+static int build_pieces(struct workplace *w, const struct opened *o, int target, const char *path,
                         struct error *err)
 {
         for (size_t i = 0; i < o->piece_count; i++) {
@@ -334,6 +342,8 @@ static int build_pieces(const struct workplace *w, const struct opened *o, int t
                         cleanup_free char *shown = text_escape(path);
                         return error_sys(err, code, "cannot mount on %s inside", shown);
                 }
+                if (w->root < 0 && new_root_ready(w, err) < 0) /* the first piece is the root that the others stand in */
+                        return -err->code;
         }
         return 0;
 }
@@ -469,14 +479,6 @@ static int open_root(struct workplace *w, struct error *err)
         return stage_open(w, err);
 }
 
-/* Puts the finished first operation of a new root where later ones find it. */
-static int new_root_ready(struct workplace *w, struct error *err)
-{
-        cleanup_free char *name = memory_format("%s/root0", w->stage_point);
-        w->root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return w->root < 0 ? error_sys(err, errno, "cannot open the new root") : 0;
-}
-
 static int enter_root(struct workplace *w, struct error *err)
 {
         if (w->plan->new_root && (fchdir(w->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
@@ -533,7 +535,7 @@ int view_build(struct workplace *w, struct error *err)
                 if (!plan->new_root && !plan->ops[i].path[1])
                         continue; /* the root in place: done by open_root() */
                 result = build_op(w, i, &opened[i], target, err);
-                if (result == 0 && first_of_new)
+                if (result == 0 && first_of_new && w->root < 0)
                         result = new_root_ready(w, err);
         }
         if (result == 0)
