@@ -3,14 +3,14 @@
  * Starts programs for `make bench`, and little else, so that what is timed is the program and not the harness.
  *
  *   runner rounds N WARMUP ::: COMMAND... ::: COMMAND...
- *           N rounds; in each, every command runs once, to its end. Odd rounds go through the commands backwards, so that none
- *           is always behind the same neighbour. Prints, for each command, a line of N times from start to exit in
- *           nanoseconds, then `failed K`. WARMUP rounds come before these and are not printed.
+ *           N rounds; in each, every command runs once, to its end. Odd rounds go through the commands backwards, so
+ *           that none is always behind the same neighbour. Prints, for each command, a line of N times from start to
+ *           exit in nanoseconds, then `failed K`. WARMUP rounds come before these and are not printed.
  *
  *   runner herd N ::: COMMAND...
- *           N of COMMAND at once. Each is expected to write one byte to standard output when it runs and to end when its
- *           standard input does. Prints `started NS` and `pids PID...`, waits for a line, closes the standard inputs, waits
- *           for all and prints `ended NS` and `failed K`.
+ *           N of COMMAND at once. Each is expected to write one byte to standard output when it runs and to end when
+ *           its standard input does. Prints `started NS` and `pids PID...`, waits for a line, closes the standard
+ *           inputs, waits for all and prints `ended NS` and `failed K`.
  */
 #include <errno.h>
 #include <fcntl.h>

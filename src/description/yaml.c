@@ -263,7 +263,7 @@ static void check_doubles(struct reader *r, struct node *map)
                 qsort(keys, count, sizeof *keys, by_text);
         for (size_t i = 1, first = 0; i < count; i++) {
                 if (keys[i]->length != keys[first]->length ||
-                    memcmp(keys[i]->text, keys[first]->text, keys[i]->length)) {
+                    memcmp(keys[i]->text, keys[first]->text, keys[i]->length) != 0) {
                         first = i;
                         continue;
                 }

@@ -32,9 +32,14 @@ struct launch {
         void *context;
 };
 
-/* Carries out the plan and runs the program in it until it ends. On success fills `status` as waitpid() does. On failure
- * returns a negative errno; `exit_code` is then what paddock exits with (125, 126, 127). */
-int host_run(const struct launch *launch, int *status, int *exit_code, struct error *err);
+struct outcome {
+        int status;     /* on success: how the program ended, as waitpid() has it */
+        bool by_key;    /* a key ended it that only its own terminal saw, and that was meant for the whole job */
+        int exit_code;  /* on failure: what paddock exits with: 125, 126, 127 */
+};
+
+/* Carries out the plan and runs the program in it until it ends. */
+int host_run(const struct launch *launch, struct outcome *outcome, struct error *err);
 
 /* Can a layer lie in the open directory? 0, or why not. `try` allows to leave a mark on it (an extended attribute), which makes
  * the answer sure. */

@@ -50,7 +50,7 @@ static char *walk(const struct look *look, char *(*outer)(void *, const char *),
                 size_t n = strcspn(p, "/");
                 if (!n)
                         return done;
-                cleanup_free char *component = strndup(p, n);
+                cleanup_free char *component = memory_format("%.*s", (int)n, p);
                 p += n;
                 if (strcmp(component, ".") == 0)
                         continue;

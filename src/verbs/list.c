@@ -40,7 +40,7 @@ int verb_list(int argc, char **argv)
         json_t *array = json ? json_array() : NULL;
         if (!json && count)
                 printf("%-24s %s\n", "NAME", "STATE");
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; names && i < count; i++) {
                 cleanup_error struct error vanished = ERROR_INIT; /* removed since it was listed */
                 int running = store_is_running(&store, names[i], &vanished);
                 if (running < 0)

@@ -147,11 +147,11 @@ static int describe(struct request *r, struct session *s, struct environment *e,
 }
 
 /* Ends as the program ended, so that whoever started paddock sees what they would have seen. */
-static int end_like(int status)
+static int end_like(const struct outcome *outcome)
 {
-        if (WIFEXITED(status))
-                return WEXITSTATUS(status);
-        int number = WTERMSIG(status);
+        if (WIFEXITED(outcome->status))
+                return WEXITSTATUS(outcome->status);
+        int number = WTERMSIG(outcome->status);
         struct rlimit none = {0};
         setrlimit(RLIMIT_CORE, &none); /* the program's core is wanted, not ours */
         signal(number, SIG_DFL);
@@ -159,6 +159,8 @@ static int end_like(int status)
         sigemptyset(&only);
         sigaddset(&only, number);
         sigprocmask(SIG_UNBLOCK, &only, NULL);
+        if (outcome->by_key) /* a script that called us was meant as well */
+                kill(0, number);
         raise(number);
         return 128 + number;
 }
@@ -176,7 +178,8 @@ static int explain(const struct request *r, const struct plan *plan, const struc
 }
 
 /* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
-static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct library *library, int *exit_status, struct error *err)
+static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct library *library,
+                        struct outcome *outcome, struct error *err)
 {
         cleanup_system struct system system;
         cleanup_plan struct plan plan = {0};
@@ -206,7 +209,7 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                         plan_note(&plan, "the layer is in memory, and its size is limited by it: %s", why_memory);
         }
         if (r->explain) {
-                *exit_status = explain(r, &plan, e, library);
+                outcome->status = W_EXITCODE(explain(r, &plan, e, library), 0);
                 return 0;
         }
         result = session_join(s, &plan, err);
@@ -219,11 +222,7 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
                                 .join_user = s->join_user, .join_mount = s->join_mount, .ready = s->name ? session_ready : NULL,
                                 .context = s};
-        int status;
-        result = host_run(&launch, &status, exit_status, err);
-        if (result == 0)
-                *exit_status = status | 0x10000; /* a wait status, to be ended like */
-        return result;
+        return host_run(&launch, outcome, err);
 }
 
 int verb_run(int argc, char **argv, const struct library *library)
@@ -234,28 +233,30 @@ int verb_run(int argc, char **argv, const struct library *library)
         struct request r = {.cwd = cwd, .err = &err};
         argp_err_exit_status = EXIT_PADDOCK;
         error_t parsed = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r);
-        cleanup_environment struct environment from_options = r.options;
         if (parsed) {
                 error_print(stderr, &err);
+                environment_clear(&r.options);
                 return EXIT_PADDOCK;
         }
-        if (!library && (r.file || r.json))
+        if (!library && (r.file || r.json)) {
+                environment_clear(&r.options);
                 return RUN_NEEDS_LIBRARY;
+        }
 
-        cleanup_environment struct environment e = {0};
+        cleanup_environment struct environment from_options = r.options, e = {0};
         struct session s = SESSION_INIT;
-        int exit_status = EXIT_PADDOCK;
+        struct outcome outcome = {.exit_code = EXIT_PADDOCK};
         int result = describe(&r, &s, &e, library, &err);
         if (result == 0 && r.name && !r.explain)
                 result = session_named(&s, r.name, &err);
         if (result == 0)
-                result = plan_and_run(&r, &s, &e, library, &exit_status, &err);
+                result = plan_and_run(&r, &s, &e, library, &outcome, &err);
         cleanup_error struct error leftover = ERROR_INIT;
         if (session_end(&s, &leftover) < 0)
                 error_print(stderr, &leftover);
         if (result < 0) {
                 error_print(stderr, &err);
-                return exit_status;
+                return outcome.exit_code;
         }
-        return exit_status & 0x10000 ? end_like(exit_status & 0xFFFF) : exit_status;
+        return end_like(&outcome);
 }

@@ -27,7 +27,7 @@ tool()
 
         mkdir -p "$PLACE/tools"
         for name in "$@"; do
-                cp "$BATS_FILE_TMPDIR/$name" "$PLACE/tools/$name"
+                [ -e "$PLACE/tools/$name" ] || cp "$BATS_FILE_TMPDIR/$name" "$PLACE/tools/$name"
         done
         TOOLS=$PLACE/tools
         export TOOLS

@@ -53,7 +53,6 @@ unreached()
                 served "$type" "$OUT/d/s.$type"
                 unreached "$type" "$OUT/d/s.$type" --mirror "$OUT"
                 unreached "$type" "$OUT/d/s.$type" --mirror "$OUT/d"
-                unreached "$type" "$OUT/d/s.$type" --mirror "$OUT/d/s.$type"
         done
 }
 
@@ -61,8 +60,7 @@ unreached()
         mkdir "$OUT/d"
         served stream "$OUT/d/s"
         unreached stream /tmp/there/s --from "/tmp/there=$OUT/d"
-        unreached stream /tmp/there --from "/tmp/there=$OUT/d/s"
-        unreached stream /tmp/there/s --union "/tmp/there=$OUT/d:$OUT"
+        unreached stream /tmp/there/s --union "/tmp/there=$OUT/d:/usr/share/doc"
 }
 
 @test "sockets: one in a mirror that was bound by a relative name" {
@@ -123,8 +121,8 @@ unreached()
 }
 
 @test "sockets: abstract names" {
-        [ "$(cat /sys/kernel/security/lsm 2>/dev/null | grep -c landlock)" != 0 ] ||
-                inside true || skip "no Landlock"
+        # Landlock has scopes since Linux 6.12.
+        printf "6.12\n%s\n" "$(uname -r)" | sort -V -C || skip "this kernel cannot scope abstract sockets"
         for type in stream dgram seqpacket; do
                 served "$type" "@paddock-test-$$-$type"
                 unreached "$type" "@paddock-test-$$-$type"

@@ -225,8 +225,7 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         w->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
         if (w->init < 0)
                 return -err->code;
-        close(theirs);
-        theirs = -1;
+        close(steal_fd(&theirs));
         inherit_let_go(birth->inherit);
         int result = 0;
         if (superuser) {
@@ -238,8 +237,7 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         }
         watch_until_end(w, err);
         if (result < 0) { /* init waits for a word that does not come: it sees the socket close */
-                close(ours);
-                ours = -1;
+                close(steal_fd(&ours));
         }
         /* Init is the last to die: when it is reaped, nothing of the environment lives any more. */
         while (waitpid(w->init, NULL, 0) < 0 && errno == EINTR)
@@ -250,11 +248,11 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         return 0;
 }
 
-int host_run(const struct launch *launch, int *status, int *exit_code, struct error *err)
+int host_run(const struct launch *launch, struct outcome *outcome, struct error *err)
 {
         struct watch w = {.launch = launch, .terminal = TERMINAL_NONE, .exit_code = 125};
         struct inherit inherit;
-        *exit_code = 125;
+        *outcome = (struct outcome){.exit_code = 125};
         int result = inherit_survey(&inherit, err);
         if (result < 0)
                 return result;
@@ -296,12 +294,15 @@ int host_run(const struct launch *launch, int *status, int *exit_code, struct er
                 terminal_take(&w.terminal);
         if (result == 0)
                 result = run(&w, &birth, birth.joining ? NULL : birth.superuser, err);
+        bool raw = w.terminal.raw;
         terminal_release(&w.terminal);
         if (w.signals >= 0)
                 close(w.signals);
-        *status = *shared >= 0 ? *shared : SIGKILL; /* init was killed, and with it the program */
+        outcome->status = *shared >= 0 ? *shared : SIGKILL; /* init was killed, and with it the program */
+        int number = WIFSIGNALED(outcome->status) ? WTERMSIG(outcome->status) : 0;
+        outcome->by_key = raw && w.terminal.controlling && (number == SIGINT || number == SIGQUIT);
         munmap(shared, sizeof *shared);
-        *exit_code = w.exit_code;
+        outcome->exit_code = w.exit_code;
         umask(birth.umask);
         sigprocmask(SIG_SETMASK, &w.before, NULL);
         return result;

@@ -42,6 +42,13 @@ int terminal_make(int *master, struct error *err)
         return steal_fd(&slave);
 }
 
+/* By member: the structure has holes. */
+static bool same_settings(const struct termios *a, const struct termios *b)
+{
+        return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag && a->c_lflag == b->c_lflag &&
+               memcmp(a->c_cc, b->c_cc, sizeof a->c_cc) == 0;
+}
+
 /* The settings for the inner terminal. When a shell has the outer one, its line editor has made it raw; a program that starts in
  * the background then gets ordinary ones. */
 static struct termios inner_settings(const struct terminal *t)
@@ -79,7 +86,7 @@ void terminal_take(struct terminal *t)
         t->raw = true;
         /* The inner one follows, unless the program has changed it. */
         struct termios inner;
-        if (t->inner >= 0 && tcgetattr(t->inner, &inner) == 0 && memcmp(&inner, &t->given, sizeof inner) == 0) {
+        if (t->inner >= 0 && tcgetattr(t->inner, &inner) == 0 && same_settings(&inner, &t->given)) {
                 inner = inner_settings(t);
                 tcsetattr(t->inner, TCSANOW, &inner);
                 tcgetattr(t->inner, &t->given);

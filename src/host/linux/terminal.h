@@ -26,7 +26,7 @@ struct terminal {
         bool input_ended;
         bool whole;           /* input and output are the terminal's: nobody else of a pipeline writes to it */
         struct termios saved; /* of the outer one, as it was found */
-        struct termios given; /* what the inner one started with */
+        struct termios given; /* what the inner one started with, as the kernel gave it back */
         char pending[4096];   /* read from the user, not yet taken by the inner terminal */
         size_t pending_count;
 };
