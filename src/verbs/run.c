@@ -243,7 +243,7 @@ int verb_run(int argc, char **argv, const struct library *library)
                 return RUN_NEEDS_LIBRARY;
         }
 
-        cleanup_environment struct environment from_options = r.options, e = {0};
+        cleanup_environment struct environment e = {0};
         struct session s = SESSION_INIT;
         struct outcome outcome = {.exit_code = EXIT_PADDOCK};
         int result = describe(&r, &s, &e, library, &err);
@@ -251,6 +251,7 @@ int verb_run(int argc, char **argv, const struct library *library)
                 result = session_named(&s, r.name, &err);
         if (result == 0)
                 result = plan_and_run(&r, &s, &e, library, &outcome, &err);
+        environment_clear(&r.options);
         cleanup_error struct error leftover = ERROR_INIT;
         if (session_end(&s, &leftover) < 0)
                 error_print(stderr, &leftover);
