@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The least that two levels cost: a bare program that makes the namespaces of `paddock run` twice over (user, mount, pid and
- * a new /proc; then user, mount, ipc, uts), runs a program in them and waits. It checks nothing, relays nothing, protects
- * nothing: a yardstick for `make bench`, not a tool.
+ * The least that two levels cost: a bare program that makes the namespaces of `paddock run` twice over (user, mount,
+ * pid and a new /proc; then user, mount, ipc, uts), runs a program in them and waits. It checks nothing, relays nothing
+ * and protects nothing: a yardstick for `make bench`, not a tool.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -18,9 +18,9 @@ below. Compare the ratios.
 HOW = """\
 ## How it was measured
 
-- What is compared runs in turn (A B, then B A) in one run. A cell is the median, with the smallest and the largest in
-  brackets; a ratio is the ratio of the medians. In rows with *≥* it is speed (native time by time inside), in rows
-  with *≤* time (ours by the other's).
+- What is compared runs in turn, in one run: each round starts every program once, in an order of its own (two: A B or
+  B A). A cell is the median, with the smallest and the largest in brackets; a ratio is the ratio of the medians. In
+  rows with *≥* it is speed (native time by time inside), in rows with *≤* time (ours by the other's).
 - `bwrap` has the namespaces that `paddock run` makes: `--unshare-user --unshare-pid --unshare-ipc --unshare-uts
   --bind / / --proc /proc`. Beside `--net none` stands `bwrap --unshare-all`, which adds a cgroup namespace that
   paddock does not make.

@@ -29,7 +29,8 @@ class Page:
         self.parts, self.y = [], 34
 
     def text(self, x, y, words, kind="text", anchor="start"):
-        self.parts.append(f'  <text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>\n')
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+        self.parts.append(f'  <text class="{kind}" {place}>{escape(words)}</text>\n')
 
     def line(self, x1, y1, x2, y2, kind, width=1):
         self.parts.append(
@@ -113,8 +114,8 @@ def many_bars(bench):
 def draw(bench):
     """The whole picture as text."""
     page = Page()
-    page.panel("Start to exit of /bin/true", "Median; thin line: the middle half of the runs; upright marks: floor and goal",
-               start_bars(bench))
+    legend = "Median; thin line: the middle half of the runs; upright marks: floor and goal"
+    page.panel("Start to exit of /bin/true", legend, start_bars(bench))
     page.panel("In the layer", "Time inside by native time on the same file system; upright marks: the floor",
                layer_bars(bench))
     many = next((row.what.split(" ")[0] for _, rows in bench.sections for row in rows if row.key == "many-start"), "")
@@ -124,8 +125,8 @@ def draw(bench):
         page.y += 17
     height = page.y + 8
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" '
-        'role="img" aria-labelledby="title">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
+        f'height="{height:.0f}" role="img" aria-labelledby="title">\n'
         '  <!-- SPDX-License-Identifier: GPL-3.0-or-later. Drawn by bench/drawing.py. -->\n'
         '  <title id="title">Measurements of paddock beside bubblewrap and the bare kernel</title>\n'
         f'{STYLE}  <rect class="page" width="{WIDTH}" height="{height:.0f}" rx="6"/>\n{"".join(page.parts)}</svg>\n'

@@ -43,7 +43,7 @@ def file_system(path):
 
 
 def free_mib(path):
-    """MiB that can be written below `path`: free space, and no more than the memory that a tmpfs or the page cache has."""
+    """MiB that can be written below `path`: free space, and no more than the memory for a tmpfs or the page cache."""
     space = os.statvfs(path)
     memory = value_of("/proc/meminfo", "MemAvailable", ":").split()
     return min(space.f_bavail * space.f_frsize >> 20, int(memory[0]) >> 10 if memory else 1 << 20)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes the measurements of `make bench` in a place that bench/run prepared, prints them, writes them to out/.
 
-Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, runner, work, bare, bare-dynamic), data, state, tmp and out.
+Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, runner, work, bare, bare-dynamic), data, state, tmp, out.
 
 What is compared runs in turn, A B A B, in one run; what is told are ratios of medians. Nothing is asserted: a row
 that cannot be measured says why and the rest goes on.
@@ -176,7 +176,8 @@ class Bench:
 
         One round to warm up, which is not kept (the first to touch a page of memory pays for it), then n.
 
-        Returns {way: [[(name, ms)]]}, an inner list a run; raises Unmeasured when native or inside cannot run. The way `overlay` is only for reasons.py and simply absent when it fails.
+        Returns {way: [[(name, ms)]]}, an inner list a run; raises Unmeasured when native or inside cannot run. The
+        way `overlay` is only for reasons.py and simply absent when it fails.
         """
         ways = {"native": argv, "inside": self.inside(argv), "overlay": self.overlay(argv)}
         runs = {name: [] for name in ways}
@@ -297,7 +298,7 @@ class Bench:
     # --- many at once ------------------------------------------------------------------------------------------------
 
     def herd(self, argv, n):
-        """Starts n of `argv work hold` at once. Returns ms until all ran, PSS in KiB of each, ms until all had ended."""
+        """Starts n of `argv work hold` at once. Returns ms until all ran, PSS of each in KiB, ms until all ended."""
         if not argv[0]:
             raise Unmeasured("bwrap is not installed")
         with subprocess.Popen(
@@ -349,7 +350,8 @@ class Bench:
             return
         for key, what, index in (("start", "until all run", 0), ("end", "until all have ended", 2)):
             ours, theirs = ([run[index] / 1e3 for run in results[way]] for way in ("paddock", "bwrap"))
-            self.add(f"many-{key}", f"{count} at once: {what}", "", ours, peer=theirs, unit="s", missing=missing, **peer)
+            label = f"{count} at once: {what}"
+            self.add(f"many-{key}", label, "", ours, peer=theirs, unit="s", missing=missing, **peer)
             if ours:
                 self.values[f"many_{key}"] = statistics.median(ours)
             if theirs:

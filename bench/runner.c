@@ -3,9 +3,10 @@
  * Starts programs for `make bench`, and little else, so that what is timed is the program and not the harness.
  *
  *   runner rounds N WARMUP ::: COMMAND... ::: COMMAND...
- *           N rounds; in each, every command runs once, to its end. Odd rounds go through the commands backwards, so
- *           that none is always behind the same neighbour. Prints, for each command, a line of N times from start to
- *           exit in nanoseconds, then `failed K`. WARMUP rounds come before these and are not printed.
+ *           N rounds; in each, every command runs once, to its end, in an order shuffled for each round: the kernel
+ *           takes namespaces down after their last process has gone, so whoever always came after a cheap command
+ *           would look faster. Prints, for each command, a line of N times from start to exit in nanoseconds, then
+ *           `failed K`. WARMUP rounds come before these and are not printed.
  *
  *   runner herd N ::: COMMAND...
  *           N of COMMAND at once. Each is expected to write one byte to standard output when it runs and to end when
@@ -59,18 +60,36 @@ static pid_t start(char **command, posix_spawn_file_actions_t *files)
         return pid;
 }
 
+/* Shuffles `count` numbers; `*state` is that of an xorshift generator, not 0. The same seed gives the same orders. */
+static void shuffle(size_t *order, size_t count, uint64_t *state)
+{
+        for (size_t i = count; i > 1; i--) {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                size_t other = *state % i, moved = order[i - 1];
+                order[i - 1] = order[other];
+                order[other] = moved;
+        }
+}
+
 static int rounds(unsigned long n, unsigned long warmup, char ***commands, size_t count)
 {
         uint64_t *times = calloc(n * count, sizeof *times);
         unsigned long failed[COMMANDS_MAX] = {0};
+        size_t order[COMMANDS_MAX];
+        uint64_t state = 88172645463325252u;
         posix_spawn_file_actions_t files;
+        for (size_t i = 0; i < count; i++)
+                order[i] = i;
         if (!times || posix_spawn_file_actions_init(&files) != 0)
                 die("memory", ENOMEM);
         posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-        for (unsigned long round = 0; round < n + warmup; round++)
+        for (unsigned long round = 0; round < n + warmup; round++) {
+                shuffle(order, count, &state);
                 for (size_t i = 0; i < count; i++) {
-                        size_t which = round % 2 ? count - 1 - i : i;
+                        size_t which = order[i];
                         uint64_t begin = now();
                         int well = ended_well(start(commands[which], &files));
                         uint64_t end = now();
@@ -78,6 +97,7 @@ static int rounds(unsigned long n, unsigned long warmup, char ***commands, size_
                         if (round >= warmup)
                                 times[which * n + round - warmup] = end - begin;
                 }
+        }
         for (size_t which = 0; which < count; which++) {
                 for (unsigned long i = 0; i < n; i++)
                         printf("%llu ", (unsigned long long)times[which * n + i]);

@@ -25,8 +25,8 @@ def spread(samples, unit):
 class Row:
     """One comparison. `ours` and `peer` are samples in `unit`, taken in turn in the same run; less is better in all.
 
-    With `speed` the ratio is peer / ours (1 is native speed, more is better), else ours / peer (less is better). `floor`
-    and `goal` are bounds of the ratio, None where none was set. `missing` says why there are no numbers.
+    With `speed` the ratio is peer / ours (1 is native speed, more is better), else ours / peer (less is better).
+    `floor` and `goal` are bounds of the ratio, None where none was set. `missing` says why there are no numbers.
     """
 
     key: str

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The workloads of `make bench`, run natively and inside an environment. Each times itself, so that the start is not part
- * of it, and prints lines of `NAME NANOSECONDS`.
+ * The workloads of `make bench`, run natively and inside an environment. Each times itself, so that the start is not
+ * part of it, and prints lines of `NAME NANOSECONDS`.
  *
  *   work write FILE MIB      write FILE in pieces of 1 MiB (`write`), read it again (`read`), remove it
  *   work read FILE           read FILE once unmeasured, then measured (`read`)

@@ -97,6 +97,21 @@ static void seal_sockets(struct resolver *r)
         }
 }
 
+/* In a shared tree a directory above the state could be renamed, and the state with it. The kernel does not rename what carries
+ * a mount, so each directory between gets one, of itself. */
+static void hold_in_place(struct resolver *r, const char *top, const char *state)
+{
+        cleanup_free char *share = memory_string(top), *path = path_parent(state);
+        while (strlen(path) > strlen(share)) {
+                cleanup_free char *outer = node_outer(r, path);
+                if (outer && !node_at(r, path))
+                        node_add(r, NODE_SHARE, path, outer, false)->why = memory_string("cannot be renamed from inside");
+                char *parent = path_parent(path);
+                free(path);
+                path = parent;
+        }
+}
+
 /* Covers paddock's state wherever it shows through, also under other names that the same files have in the main system
  * (bind mounts). `inside` is a canonical name there, `outer` what shows there. */
 static int cover(struct resolver *r, const char *outer_state)
@@ -120,6 +135,8 @@ static int cover(struct resolver *r, const char *outer_state)
                         r->system->look.file(r->system->look.context, outer_state, &file);
                         if (file.type == FILE_NONE && node->kind == NODE_SHARE)
                                 continue; /* there is none, and no name can be made here to cover one */
+                        if (node->kind == NODE_SHARE)
+                                hold_in_place(r, node->path, inside);
                         node_add(r, NODE_INNER, inside, NULL, false);
                         i = 0; /* the nodes moved */
                         node = &r->nodes[0];
@@ -143,7 +160,15 @@ static int cover_state(struct resolver *r)
                                                   state + (own->path[1] ? strlen(own->path) : 0));
         for (size_t i = 0; i < r->system->mount_count && result == 0; i++) {
                 const struct mount *other = &r->system->mounts[i];
-                if (other == own || strcmp(other->device, own->device) != 0 || !path_is_below(within, other->root))
+                if (other == own || strcmp(other->device, own->device) != 0)
+                        continue;
+                if (path_is_below(other->root, within) && strcmp(other->root, within) != 0) {
+                        /* a part of the state, mounted by itself */
+                        if (!path_is_below(other->path, state))
+                                result = cover(r, other->path);
+                        continue;
+                }
+                if (!path_is_below(within, other->root))
                         continue;
                 cleanup_free char *alias = memory_format("%s%s", other->path[1] ? other->path : "",
                                                          within + (other->root[1] ? strlen(other->root) : 0));

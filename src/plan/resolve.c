@@ -158,7 +158,7 @@ static int add_root(struct resolver *r)
                 cleanup_free char *path = expanded ? walk_outside(r->system, expanded, r->err) : NULL;
                 if (!path)
                         return error_context(r->err, "root %s", r->e->root_path);
-                if (node_add(r, NODE_FROM, "/", path, false)->file.type != FILE_DIRECTORY) {
+                if (node_add(r, NODE_FROM, "/", path, true)->file.type != FILE_DIRECTORY) {
                         cleanup_free char *shown = text_escape(path);
                         error_set(r->err, ENOENT, "root %s: it is not a directory", shown);
                         return error_remedy(r->err, "make it first, or use --root empty");
@@ -239,6 +239,21 @@ static void emit_private(struct resolver *r, struct node *node)
         }
 }
 
+/* A layer without a writable part shows the same files and nobody's sockets and fifos, also those that are made later. Where
+ * that cannot be had (mounts below, no files that anyone keeps, a server that may be dead) it is a bind; sockets that listen
+ * there are closed one by one (place.c). On an overlay they are dead already. */
+static void emit_mirror(struct resolver *r, struct node *node)
+{
+        const struct mount *mount = node->source_count ? system_mount_of(r->system, node->sources[0]) : NULL;
+        bool plain = mount && !mount->virtual_ && !mount->remote && strcmp(mount->fstype, "overlay") != 0;
+        if (!node->path[1])
+                emit(r, node, PLAN_ROOT);
+        else if (node->file.type == FILE_DIRECTORY && plain && !system_has_mounts_below(r->system, node->sources[0]))
+                emit(r, node, PLAN_LAYER);
+        else
+                emit_bind(r, node, false);
+}
+
 static void emit_node(struct resolver *r, struct node *node)
 {
         struct plan_op *op;
@@ -251,10 +266,7 @@ static void emit_node(struct resolver *r, struct node *node)
                 emit_slot(r, node, PLAN_LAYER);
                 break;
         case NODE_MIRROR:
-                if (!node->path[1])
-                        emit(r, node, PLAN_ROOT);
-                else
-                        emit_bind(r, node, false);
+                emit_mirror(r, node);
                 break;
         case NODE_SHARE:
                 if (!node->path[1])

@@ -75,6 +75,16 @@ done'
         done
 }
 
+@test "start: the working directory is a link to a directory on standard input" {
+        mkdir proj given
+        inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/0 ~/proj"
+        cd proj
+        attack inside -n x sh -c "$mark" 0 <../given
+        cd ..
+        held
+        [ -z "$(marked)" ] || { echo "made outside: $(marked)" >&2; return 1; }
+}
+
 # The program that is started writes into its own file. On the layer's copy that is its right; a file outside must not change.
 @test "start: the program is a link through a descriptor of paddock to a program outside" {
         cp "$BATS_FILE_TMPDIR/overwrite" "$OUT/prog"

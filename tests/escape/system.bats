@@ -86,7 +86,7 @@ setup_file() { build swap; }
                 # shellcheck disable=SC2086
                 attack untouched "$OUT" inside $option /bin/sh -c 'for d in "$OUT" "$OUT/d" /tmp/x /d / .; do
                         cd "$d" 2>/dev/null || continue
-                        echo more >>file; echo more >>d/file; : >new; mkdir newdir; mv sub sub2; rm -rf sub d; chmod 700 .; touch .
+                        echo more >>file; echo more >>d/file; (: >new); mkdir newdir; mv sub sub2; rm -rf sub d; chmod 700 .; touch .
                         mv file file2; echo a >file; ln file2 file3; chmod 4755 file2
                 done; true'
                 [ "$status" != 99 ] || { echo "$option" >&2; cat "$PLACE/complaints" >&2; return 1; }

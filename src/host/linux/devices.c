@@ -23,7 +23,8 @@ static int add_node(int dev, int from, const char *name, struct error *err)
         if (!S_ISCHR(st.st_mode)) /* in an environment inside another it may be missing; never take anything else for it */
                 return 0;
         cleanup_close int tree = open_tree(node, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        if (tree < 0)
+        /* Read-only: the device is written all the same, its node's times and mode are not ours. */
+        if (tree < 0 || kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0) < 0)
                 return error_sys(err, errno, "cannot clone /dev/%s", name);
         cleanup_close int point = openat(dev, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (point < 0 || kernel_attach(tree, point) < 0)

@@ -37,8 +37,8 @@ static enum inherit_what judge(int fd)
                 if (isatty(fd))
                         return standard ? INHERIT_TERMINAL : INHERIT_CLOSE;
                 return INHERIT_CLOSE;
-        default:
-                return standard && S_ISBLK(st.st_mode) ? INHERIT_CLOSE : standard ? INHERIT_KEEP : INHERIT_CLOSE;
+        default: /* block devices, and what has no type at all: pidfds, epoll, inotify */
+                return INHERIT_CLOSE;
         }
 }
 
@@ -62,6 +62,13 @@ int inherit_survey(struct inherit *inherit, struct error *err)
                         inherit->highest = fd;
                 inherit->terminal |= what == INHERIT_TERMINAL;
                 inherit->reopen |= what == INHERIT_READ_ONLY;
+                if (what == INHERIT_DIRECTORY) {
+                        char link[64], name[4097];
+                        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+                        ssize_t n = readlink(link, name, sizeof name - 1);
+                        name[n > 0 ? n : 0] = '\0';
+                        inherit->directory[fd] = memory_string(name);
+                }
         }
         return 0;
 }
@@ -122,43 +129,48 @@ int inherit_reopen(const struct inherit *inherit, struct error *err)
         return 0;
 }
 
-int inherit_apply(const struct inherit *inherit, int terminal, struct error *err)
+int inherit_close(const struct inherit *inherit, int terminal, int socket, struct error *err)
 {
-        for (int fd = 0; fd <= inherit->highest; fd++) {
-                char link[64], name[4097];
-                switch ((enum inherit_what)inherit->what[fd]) {
-                case INHERIT_TERMINAL:
-                        if (terminal >= 0 && dup2(terminal, fd) < 0)
-                                return error_sys(err, errno, "cannot hand over the terminal");
-                        break;
-                case INHERIT_DIRECTORY: {
-                        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-                        ssize_t n = readlink(link, name, sizeof name - 1);
-                        name[n > 0 ? n : 0] = '\0';
-                        cleanup_close int inside = n > 0 ? open(name, O_RDONLY | O_CLOEXEC) : -1;
-                        if (inside < 0)
-                                close(fd);
-                        else if (dup2(inside, fd) < 0)
-                                return error_sys(err, errno, "cannot hand over a directory");
-                        break;
-                }
-                case INHERIT_READ_ONLY:
-                case INHERIT_KEEP:
+        for (int fd = 0; fd <= 2; fd++)
+                if (inherit->what[fd] == INHERIT_TERMINAL && (terminal < 0 ? close(fd) : dup2(terminal, fd)) < 0)
+                        return error_sys(err, errno, "cannot hand over the terminal");
+        int first = 0, last = inherit->highest > socket ? inherit->highest : socket;
+        for (int fd = 0; fd <= last; fd++) {
+                enum inherit_what what = fd <= inherit->highest ? (enum inherit_what)inherit->what[fd] : INHERIT_CLOSE;
+                bool kept = what == INHERIT_READ_ONLY || what == INHERIT_KEEP || (what == INHERIT_TERMINAL && terminal >= 0);
+                if (kept)
                         fcntl(fd, F_SETFD, 0);
-                        break;
-                case INHERIT_CLOSE:
-                        break;
-                }
-        }
-        /* Everything else, ours included, ends with exec: nothing of the set-up reaches the program. */
-        unsigned first = 0;
-        for (int fd = 0; fd <= inherit->highest; fd++) {
-                if (inherit->what[fd] == INHERIT_CLOSE) {
+                if (!kept && fd != socket)
                         continue;
-                }
-                if ((unsigned)fd > first)
-                        close_range(first, (unsigned)fd - 1, CLOSE_RANGE_CLOEXEC);
-                first = (unsigned)fd + 1;
+                if (fd > first && close_range((unsigned)first, (unsigned)fd - 1, 0) < 0)
+                        return error_sys(err, errno, "cannot close descriptors");
+                first = fd + 1;
         }
-        return close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? error_sys(err, errno, "cannot close descriptors") : 0;
+        return close_range((unsigned)first, ~0U, 0) < 0 ? error_sys(err, errno, "cannot close descriptors") : 0;
+}
+
+int inherit_open_directory(const char *name)
+{
+        struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+        int fd = (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof how);
+        if (fd < 0 && errno == EACCES) { /* it may be entered though it may not be read */
+                how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+                fd = (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof how);
+        }
+        return fd;
+}
+
+void inherit_directories(const struct inherit *inherit)
+{
+        for (int fd = 0; fd <= 2; fd++) {
+                if (!inherit->directory[fd])
+                        continue;
+                int inside = inherit_open_directory(inherit->directory[fd]);
+                if (inside >= 0 && inside != fd) {
+                        dup2(inside, fd);
+                        close(inside);
+                } else if (inside >= 0) {
+                        fcntl(fd, F_SETFD, 0);
+                }
+        }
 }

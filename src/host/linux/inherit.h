@@ -30,6 +30,7 @@ struct inherit {
         int open;        /* highest that is open */
         bool terminal;   /* one of them is a terminal */
         bool reopen;     /* some are INHERIT_READ_ONLY */
+        char *directory[3]; /* names of the standard descriptors that are directories */
 };
 
 /* Looks at the calling process's descriptors; those that are closed on exec are not inherited. */
@@ -45,5 +46,13 @@ void inherit_let_go(const struct inherit *inherit);
 /* In the process that builds the view, before it builds: replaces the INHERIT_READ_ONLY ones. */
 int inherit_reopen(const struct inherit *inherit, struct error *err);
 
-/* In the program's process, last: closes, replaces terminals by `terminal` (-1: none) and directories by those inside. */
-int inherit_apply(const struct inherit *inherit, int terminal, struct error *err);
+/* In the program's process, before it looks up any name inside: everything is closed that the program does not get, but for
+ * `socket`; terminals are replaced by `terminal` (-1: none). A name inside may be a link to /proc/self/fd/N, and must not find
+ * anything of ours there (CVE-2024-21626). */
+int inherit_close(const struct inherit *inherit, int terminal, int socket, struct error *err);
+
+/* After that: standard descriptors that were directories are opened again, by the same names inside. */
+void inherit_directories(const struct inherit *inherit);
+
+/* Opens a directory by its name inside, through no link of /proc. Returns -1 with errno. */
+int inherit_open_directory(const char *name);

@@ -96,12 +96,11 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
 /* Reaps everything that died. Returns true when the program itself ended: *status is its. */
 static bool reap(const struct birth *birth, pid_t program, int *status)
 {
-        bool ended = false;
         for (;;) {
                 int one;
                 pid_t pid = waitpid(-1, &one, WNOHANG | WUNTRACED | WCONTINUED);
                 if (pid <= 0)
-                        return ended;
+                        return false;
                 if (pid != program)
                         continue;
                 if (WIFSTOPPED(one)) {
@@ -110,7 +109,7 @@ static bool reap(const struct birth *birth, pid_t program, int *status)
                         report_send(birth->socket, REPORT_CONTINUED, 0, NULL, -1);
                 } else {
                         *status = one;
-                        ended = true;
+                        return true; /* whatever else died or lives: it is over */
                 }
         }
 }
@@ -202,7 +201,7 @@ _Noreturn void init_main(struct birth *birth)
         prctl(PR_SET_NAME, "paddock-init", 0, 0, 0);
 
         if (birth->joining) {
-                if (inherit_reopen(birth->inherit, &err) < 0 || join_view(&err) < 0)
+                if (join_view(&err) < 0)
                         give_up(birth, &err);
         } else {
                 if (enter_namespaces(birth, &w, &err) < 0)

@@ -9,6 +9,7 @@
 #include "host/host.h"
 
 #include "base/cleanup.h"
+#include "host/linux/identity.h"
 #include "host/linux/init.h"
 #include "host/linux/kernel.h"
 #include "host/linux/probe.h"
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
@@ -192,6 +194,7 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
                     (root && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))) {
                         error_sys(&own, errno, "cannot join the running environment");
                 } else {
+                        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* as in superuser_enter() */
                         pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT);
                         if (init == 0) {
                                 close(sockets[0]);
@@ -212,6 +215,30 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
         if (got == 1 && report.type == REPORT_CONTINUED)
                 return report.value;
         return error_set(err, EIO, "%s", got == 1 ? report.text : "the running environment could not be joined");
+}
+
+/* A joining run finds the files outside under their names only before it joins: a process that shares our descriptors, and has a
+ * mount namespace to make them read-only in, reopens them. */
+static int reopen_before_joining(const struct inherit *inherit, const struct birth *birth, struct error *err)
+{
+        if (!inherit->reopen)
+                return 0;
+        bool root = birth->launch->plan->superuser;
+        pid_t helper = kernel_fork(CLONE_FILES | CLONE_NEWNS | (root ? 0 : CLONE_NEWUSER));
+        if (helper == 0) {
+                cleanup_error struct error own = ERROR_INIT;
+                if (!root && identity_map_self(birth->uid, birth->gid, &own) < 0)
+                        _exit(2);
+                _exit(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || inherit_reopen(inherit, &own) < 0);
+        }
+        int status;
+        if (helper < 0 || waitpid(helper, &status, 0) < 0)
+                return error_sys(err, errno, "cannot make the inherited files read-only");
+        if (status == 0)
+                return 0;
+        error_set(err, ESTALE, "an inherited descriptor is open on a file that is not to be found under its name any more, so that "
+                               "it cannot be made read-only");
+        return error_remedy(err, "pass it through a pipe: cat FILE | paddock run ...");
 }
 
 static int run(struct watch *w, struct birth *birth, struct superuser *superuser, struct error *err)
@@ -290,6 +317,8 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
         } else if (launch->plan->superuser) {
                 birth.superuser = &superuser; /* only says that ids are mapped by init */
         }
+        if (result == 0 && birth.joining)
+                result = reopen_before_joining(&inherit, &birth, err);
         if (result == 0 && birth.foreground)
                 terminal_take(&w.terminal);
         if (result == 0)

@@ -2,7 +2,7 @@
 /*
  * From a clone of init to the program: what it gets, and what it must not get.
  *
- * In this order: ids; name and network of the host; the session keyring and abstract sockets of the outer session, cut off;
+ * In this order: ids; name and network of the host; keys and abstract sockets of the outer session, cut off;
  * the terminal; the working directory; descriptors; signals; exec. Nothing here may leave anything to the program that lets
  * it act outside.
  */
@@ -14,8 +14,8 @@
 #include "host/linux/kernel.h"
 #include "host/linux/report.h"
 
+#include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <string.h>
@@ -30,23 +30,49 @@ static _Noreturn void give_up(const struct birth *birth, int exit_code, const st
         _exit(exit_code);
 }
 
-/* A fresh session keyring instead of the user's, whose keys (Kerberos tickets, disk keys) reach outside. Keys are a small
- * quota of each user; when it is used up, the key calls are refused instead, which shuts the same door. */
-static int leave_keyring(struct error *err)
+/* The second ABI of this processor: its number for seccomp, and its numbers of keyctl, add_key and request_key (the kernel's
+ * arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with a bit. */
+#if defined __x86_64__
+#define NATIVE_ABI AUDIT_ARCH_X86_64
+#define SECOND_ABI AUDIT_ARCH_I386
+#define SECOND_KEYCTL 288
+#define SECOND_ADD_KEY 286
+#define SECOND_REQUEST_KEY 287
+#define CALL_MASK 0xBFFFFFFFu
+#elif defined __aarch64__
+#define NATIVE_ABI AUDIT_ARCH_AARCH64
+#define SECOND_ABI AUDIT_ARCH_ARM
+#define SECOND_KEYCTL 311
+#define SECOND_ADD_KEY 309
+#define SECOND_REQUEST_KEY 310
+#define CALL_MASK 0xFFFFFFFFu
+#else
+#error "the key calls of this processor's ABIs are to be listed here"
+#endif
+
+/* The key calls are refused, as if this kernel had none. A session keyring of its own would not be enough: keys of the user's
+ * other keyrings (Kerberos tickets, disk keys) are listed in /proc/keys and answer to whoever has the user's id. */
+static int refuse_keys(struct error *err)
 {
-        if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS)
-                return 0;
-        struct sock_filter refuse[] = {
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_ABI, 6, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ABI, 0, 9),
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 2, 0),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_add_key, 1, 0),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 0, 1),
+                BPF_STMT(BPF_ALU | BPF_AND | BPF_K, CALL_MASK),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 6, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_add_key, 5, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 4, 5),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_KEYCTL, 2, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_ADD_KEY, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_REQUEST_KEY, 0, 1),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         };
-        struct sock_fprog program = {sizeof refuse / sizeof *refuse, refuse};
+        struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
         if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
-                return error_sys(err, errno, "cannot leave the session's keyring");
+                return error_sys(err, errno, "cannot refuse the calls for keys (seccomp)");
         return 0;
 }
 
@@ -96,7 +122,7 @@ static int settle(struct birth *birth, int mapped, struct error *err)
                 return error_sys(err, errno, "cannot set the host name %s", plan->hostname);
         int result = plan->own_network ? bring_up_loopback(err) : 0;
         if (result == 0 && !plan->session)
-                result = leave_keyring(err);
+                result = refuse_keys(err);
         if (result == 0 && !plan->session)
                 result = scope_abstract_sockets(err);
         return result;
@@ -105,7 +131,8 @@ static int settle(struct birth *birth, int mapped, struct error *err)
 /* Enters the working directory. When its name leads nowhere inside, "/" is where a shell would be, and $PWD says so. */
 static void enter_directory(const struct plan *plan)
 {
-        if (plan->cwd && chdir(plan->cwd) == 0)
+        cleanup_close int directory = plan->cwd ? inherit_open_directory(plan->cwd) : -1;
+        if (directory >= 0 && fchdir(directory) == 0)
                 return;
         (void)!chdir("/");
         setenv("PWD", "/", 1);
@@ -157,10 +184,11 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
                 give_up(birth, 125, &err);
         if (terminal >= 0 && birth->foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
-        enter_directory(birth->launch->plan);
         if (setenv("PADDOCK", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
-            inherit_apply(birth->inherit, terminal, &err) < 0)
+            inherit_close(birth->inherit, terminal, birth->socket, &err) < 0)
                 give_up(birth, 125, &err);
+        enter_directory(birth->launch->plan);
+        inherit_directories(birth->inherit);
         umask(birth->umask);
         sigprocmask(SIG_SETMASK, &birth->signals, NULL);
         int code = execute(argv);

@@ -33,38 +33,57 @@ int stage_directory(struct workplace *w, const char *prefix, size_t number, unsi
         return fd;
 }
 
+/* The directory that `path` is to be made in, below `directory`: made where it is missing, and never through a link, which a
+ * program may have left in a layer. Returns a descriptor or -errno; *last points at the last component. */
+static int parent_of(int directory, const char *path, const char **last)
+{
+        cleanup_close int at = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+                cleanup_free char *component = memory_format("%.*s", (int)(slash - path), path);
+                (void)!mkdirat(at, component, 0755); /* it may well be there */
+                int next = openat(at, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return -errno;
+                close(at);
+                at = next;
+        }
+        *last = path;
+        return at < 0 ? -errno : steal_fd(&at);
+}
+
+static int make_name(int parent, const char *last, const struct plan_name *name)
+{
+        int result = 0;
+        switch (name->kind) {
+        case NAME_DIRECTORY: {
+                result = mkdirat(parent, last, 0755);
+                cleanup_close int made = result < 0 ? -1 : openat(parent, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (result == 0)
+                        result = made < 0 ? -1 : fchmod(made, name->mode);
+                break;
+        }
+        case NAME_FILE:
+                result = mknodat(parent, last, S_IFREG | name->mode, 0);
+                break;
+        case NAME_WHITEOUT: /* character device 0:0, which overlay reads as "not there" and users may make */
+                result = mknodat(parent, last, S_IFCHR, makedev(0, 0));
+                break;
+        case NAME_SYMLINK:
+                result = symlinkat(name->target, parent, last);
+                break;
+        }
+        return result < 0 && errno != EEXIST ? -errno : 0;
+}
+
 int stage_names(int directory, const struct plan_name *names, size_t count, struct error *err)
 {
         for (size_t i = 0; i < count; i++) {
-                const struct plan_name *name = &names[i];
-                int result = 0;
-                /* Parents come before children in the list, or are made here with ordinary permissions. */
-                cleanup_free char *partial = memory_string(name->path);
-                for (char *slash = partial; (slash = strchr(slash, '/')); slash++) {
-                        *slash = '\0';
-                        mkdirat(directory, partial, 0755);
-                        *slash = '/';
-                }
-                switch (name->kind) {
-                case NAME_DIRECTORY:
-                        result = mkdirat(directory, name->path, 0755);
-                        if (result == 0 || errno == EEXIST)
-                                result = fchmodat(directory, name->path, name->mode, 0);
-                        break;
-                case NAME_FILE:
-                        result = mknodat(directory, name->path, S_IFREG | name->mode, 0);
-                        break;
-                case NAME_WHITEOUT: /* character device 0:0, which overlay reads as "not there" and users may make */
-                        result = mknodat(directory, name->path, S_IFCHR, makedev(0, 0));
-                        break;
-                case NAME_SYMLINK:
-                        result = symlinkat(name->target, directory, name->path);
-                        break;
-                }
-                if (result < 0 && errno != EEXIST) {
-                        int code = errno;
-                        cleanup_free char *shown = text_escape(name->path);
-                        return error_sys(err, code, "cannot make the name %s in the view", shown);
+                const char *last = NULL;
+                cleanup_close int parent = parent_of(directory, names[i].path, &last);
+                int result = parent < 0 ? parent : make_name(parent, last, &names[i]);
+                if (result < 0) {
+                        cleanup_free char *shown = text_escape(names[i].path);
+                        return error_sys(err, -result, "cannot make the name %s in the view", shown);
                 }
         }
         return 0;

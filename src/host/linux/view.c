@@ -69,8 +69,10 @@ static int add_piece(struct opened *o, int source, const char *rest, bool recurs
                 return error_sys(err, errno, "cannot show %s", path);
         *vector_add(o->pieces, o->piece_count, o->piece_capacity) =
                 (struct piece){.tree = tree, .rest = memory_string(rest)};
-        if (!writable && kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, recursive) < 0)
-                return error_sys(err, errno, "cannot make %s read-only", path);
+        /* Root inside would open device nodes of the main system; those in /dev only appear where a rule names it. */
+        uint64_t set = (writable ? 0 : MOUNT_ATTR_RDONLY) | (path_is_below(path, "/dev") ? 0 : MOUNT_ATTR_NODEV);
+        if (set && kernel_mount_attributes(tree, set, 0, recursive) < 0)
+                return error_sys(err, errno, "cannot restrict what %s shows", path);
         return 0;
 }
 
@@ -173,6 +175,18 @@ static void look_like(int layer, const char *name, int source, unsigned mode)
         }
 }
 
+static int attach_clone(int source, int target, bool read_only, const char *path, struct error *err)
+{
+        cleanup_close int tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (tree < 0 || (read_only && kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0) < 0) ||
+            kernel_attach(tree, target) < 0) {
+                int code = errno;
+                cleanup_free char *shown = text_escape(path);
+                return error_sys(err, code, "cannot mount on %s inside", shown);
+        }
+        return 0;
+}
+
 static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct opened *o, int target,
                        struct error *err)
 {
@@ -204,19 +218,13 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
                 if (work < 0)
                         return -err->code;
         }
-        return overlay_mount(target, lower, count, upper, work, w->launch->scratch, op->path, err);
-}
-
-static int attach_clone(int source, int target, bool read_only, const char *path, struct error *err)
-{
-        cleanup_close int tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        if (tree < 0 || (read_only && kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0) < 0) ||
-            kernel_attach(tree, target) < 0) {
-                int code = errno;
-                cleanup_free char *shown = text_escape(path);
-                return error_sys(err, code, "cannot mount on %s inside", shown);
+        int result = overlay_mount(target, lower, count, upper, work, w->launch->scratch, op->path, err);
+        if (result == -EINVAL && op->slot < 0 && !op->name_count && o->lower_count == 1) {
+                /* A mirror of a file system that overlay does not take (FAT, case-insensitive ones: they have no sockets). */
+                error_clear(err);
+                return attach_clone(o->lower[0], target, true, op->path, err);
         }
-        return 0;
+        return result;
 }
 
 /* Copies one regular file into the layer, sparse or reflinked where the file systems can. */
@@ -469,6 +477,10 @@ static int open_root(struct workplace *w, struct error *err)
 {
         const struct plan_op *first = w->plan->count ? &w->plan->ops[0] : NULL;
         if (w->plan->new_root) {
+                /* Left behind soon; until then nothing may be written in it by mistake or through a link. */
+                cleanup_close int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (old < 0 || kernel_mount_attributes(old, MOUNT_ATTR_RDONLY, 0, 1) < 0)
+                        return error_sys(err, errno, "cannot make the main system read-only");
                 return stage_open(w, err);
         }
         w->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
