@@ -21,7 +21,7 @@ void host_survey_clear(struct system *system);
 struct launch {
         const struct plan *plan;
         char **argv;             /* argv[0] is looked up in PATH inside; never NULL */
-        const char *name;        /* of the environment, or NULL; told to the program as $PADDOCK */
+        const char *name;        /* of the environment, or NULL; told to the program as $PADDOCK_NAME */
         int state;               /* directory of the environment (slots, inner), or -1: the layer is in memory */
         int alive;               /* descriptor that init holds until it dies, or -1 */
         bool scratch;            /* the directory `state` vanishes with the environment */

@@ -158,8 +158,11 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
                 cleanup_free char *fresh = memory_format("%d-%lx", (int)getpid(), (unsigned long)now.tv_nsec + attempt);
                 if (mkdirat(*tmp, fresh, 0700) == 0) {
                         int fd = openat(*tmp, fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                        if (fd < 0)
-                                return error_sys(err, errno, "cannot open a fresh directory in %s/tmp", s->path);
+                        if (fd < 0) {
+                                int code = errno;
+                                unlinkat(*tmp, fresh, AT_REMOVEDIR);
+                                return error_sys(err, code, "cannot open a fresh directory in %s/tmp", s->path);
+                        }
                         *name = steal_pointer(&fresh);
                         return fd;
                 }
@@ -324,8 +327,11 @@ int store_scratch(struct store *s, char **name, int *alive, struct error *err)
         if (dir < 0)
                 return dir;
         *alive = lock_dead(dir);
-        if (*alive < 0)
-                return error_sys(err, -*alive, "cannot lock %s/tmp/%s", s->path, *name);
+        if (*alive < 0) {
+                int code = -*alive;
+                unlinkat(tmp, *name, AT_REMOVEDIR);
+                return error_sys(err, code, "cannot lock %s/tmp/%s", s->path, *name);
+        }
         return steal_fd(&dir);
 }
 

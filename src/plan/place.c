@@ -146,10 +146,24 @@ static int cover(struct resolver *r, const char *outer_state)
         return 0;
 }
 
+/* Is there, or could there be, a directory of this name that the user reaches? */
+static bool can_be(const struct system *system, const char *path)
+{
+        struct file file;
+        for (cleanup_free char *p = memory_string(path);;) {
+                system->look.file(system->look.context, p, &file);
+                if (file.type != FILE_NONE || file.covered || !p[1])
+                        return file.type == FILE_DIRECTORY && !file.covered;
+                char *parent = path_parent(p);
+                free(p);
+                p = parent;
+        }
+}
+
 static int cover_state(struct resolver *r)
 {
         const char *state = r->system->state;
-        if (!state)
+        if (!state || !can_be(r->system, state))
                 return 0;
         int result = cover(r, state);
         const struct mount *own = system_mount_of(r->system, state);

@@ -200,12 +200,13 @@ int session_end(struct session *s, struct error *err)
         int result = 0;
         if (s->record)
                 unlinkat(s->directory, s->record, 0);
-        if (s->scratch && s->directory >= 0)
-                result = store_scratch_remove(&s->store, s->scratch, err);
+        /* Closed first: to remove a tree takes a few descriptors, and they may be what was short. */
         const int fds[] = {s->directory, s->setup, s->alive, s->join_user, s->join_mount};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
                 if (fds[i] >= 0)
                         close(fds[i]);
+        if (s->scratch && s->directory >= 0)
+                result = store_scratch_remove(&s->store, s->scratch, err);
         store_close(&s->store);
         slots_clear(&s->slots);
         free(s->scratch);

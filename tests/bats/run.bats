@@ -104,15 +104,15 @@ print(os.WIFSIGNALED(status) and os.WTERMSIG(status))' "$PADDOCK" "$name"
         expect_output 10000
 }
 
-@test "run: the environment is kept, and PADDOCK is set" {
+@test "run: the environment is kept, and PADDOCK_NAME is set" {
         export STRANGE=$'a b\nc=d'
         run inside sh -c 'printf "%s|%s" "$STRANGE" "$HOME"'
         expect_output "$STRANGE|$HOME"
-        diff <(env -u PADDOCK -u _ -u OLDPWD | sort) <(inside env -u PADDOCK -u _ -u OLDPWD | sort)
+        diff <(env -u PADDOCK_NAME -u _ -u OLDPWD | sort) <(inside env -u PADDOCK_NAME -u _ -u OLDPWD | sort)
         # empty but set in an environment without a name
-        run inside sh -c 'echo "${PADDOCK-unset}"'
+        run inside sh -c 'echo "${PADDOCK_NAME-unset}"'
         expect_output ""
-        run inside -n blue sh -c 'echo "${PADDOCK-unset}"'
+        run inside -n blue sh -c 'echo "${PADDOCK_NAME-unset}"'
         expect_output blue
 }
 

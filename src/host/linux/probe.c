@@ -113,7 +113,7 @@ size_t probe_all(struct probe **probes)
         /* What is essential comes first, so that a machine that hangs over the rest does not take its time away. */
         static void (*const all[])(struct probing *) = {
                 probe_kernel,   probe_namespaces, probe_mounts, probe_openat2, probe_layers,       probe_landlock,
-                probe_terminal, probe_keyring,    probe_ptrace, probe_pidfd,   probe_notification, probe_time,
+                probe_terminal, probe_keys,    probe_ptrace, probe_pidfd,   probe_notification, probe_time,
                 probe_ids,      probe_idmapped,   probe_fuse,   probe_tun,     probe_cgroup,
         };
         cleanup_free char *status = probe_read("/proc/self/status"), *map = probe_read("/proc/self/uid_map");

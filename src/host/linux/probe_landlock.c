@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Walls beside the namespaces: Landlock for abstract sockets, and keyrings. */
+/* Walls beside the namespaces: Landlock for abstract sockets, and the filter that keeps keys away. */
 #include "base/cleanup.h"
 #include "host/linux/kernel.h"
 #include "host/linux/probe_trial.h"
 
-#include <linux/keyctl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -79,26 +81,25 @@ void probe_landlock(struct probing *p)
                                            : "let the container's seccomp filter pass the landlock calls");
 }
 
-static int try_keyring(struct trial *trial, const void *argument)
+static int try_filter(struct trial *trial, const void *argument)
 {
         (void)argument;
         trial->step = TRIAL_OWN;
-        return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? -errno : 0;
+        struct sock_filter pass[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+        struct sock_fprog program = {1, pass};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return -errno;
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
 }
 
-void probe_keyring(struct probing *p)
+/* A run refuses the calls for keys by a filter (program.c), and does not start without it. */
+void probe_keys(struct probing *p)
 {
-        struct probe *probe = probe_add(p, "session keyring", false);
-        struct trial trial = trial_run(p, try_keyring, NULL);
-        if (probe_settled(probe, &trial, "a fresh one can be joined, so that yours stays outside"))
+        struct probe *probe = probe_add(p, "system call filters", true);
+        struct trial trial = trial_run(p, try_filter, NULL);
+        if (probe_settled(probe, &trial, "the calls for kernel keys can be refused inside"))
                 return;
-        if (trial.code == ENOSYS && access("/proc/keys", F_OK) < 0) {
-                probe_set(probe, PROBE_GOOD, "this kernel has none to protect");
-        } else {
-                probe_failed(probe, "join a fresh session keyring", &trial);
-                probe_but(probe,
-                          "keys of the session keyring stay reachable inside, unless the same filter keeps them away",
-                          trial.code == EDQUOT ? "as root: sysctl -w kernel.keys.maxkeys=2000"
-                                               : "let the container's seccomp filter pass keyctl");
-        }
+        probe_failed(probe, "filter system calls", &trial);
+        probe_but(probe, "your keys (Kerberos tickets, disk keys) would be reachable inside, so nothing is started",
+                  "%s", trial.code == EINVAL ? "boot a kernel with CONFIG_SECCOMP_FILTER=y" : "let the container's seccomp filter pass prctl");
 }

@@ -109,7 +109,7 @@ void probe_terminal(struct probing *p);
 void probe_ids(struct probing *p);      /* probe_ids.c */
 void probe_cgroup(struct probing *p);   /* probe_cgroup.c */
 void probe_landlock(struct probing *p); /* probe_landlock.c */
-void probe_keyring(struct probing *p);
+void probe_keys(struct probing *p);
 void probe_notification(struct probing *p); /* probe_seccomp.c */
 void probe_pidfd(struct probing *p);
 void probe_ptrace(struct probing *p);

@@ -184,7 +184,7 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
                 give_up(birth, 125, &err);
         if (terminal >= 0 && birth->foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
-        if (setenv("PADDOCK", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
+        if (setenv("PADDOCK_NAME", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
             inherit_close(birth->inherit, terminal, birth->socket, &err) < 0)
                 give_up(birth, 125, &err);
         enter_directory(birth->launch->plan);
