@@ -18,7 +18,7 @@ explained()
 # json EXPRESSION - evaluates a Python expression of `j`, what `run` caught.
 json()
 {
-        /usr/bin/python3 -c 'import json, sys; j = json.loads(sys.argv[1]); sys.exit(not eval(sys.argv[2]))' "$output" "$1" ||
+        /usr/bin/python3 -c 'import json, sys; j = json.loads(sys.argv[1]); sys.exit(not eval("(" + sys.argv[2] + ")"))' "$output" "$1" ||
                 { printf 'not true: %s\n%s\n' "$1" "$output" >&2; return 1; }
 }
 

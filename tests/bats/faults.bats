@@ -147,7 +147,7 @@ x
         with_tmpfs size=64k 'export XDG_STATE_HOME=$PLACE/disk; mkdir -m 700 $PLACE/disk/paddock; cat /dev/zero >$PLACE/disk/fill 2>/dev/null
                 timeout 10 "$PADDOCK" run echo works; echo "status $?"
                 timeout 10 "$PADDOCK" run -n web true; echo "status $?"; timeout 10 "$PADDOCK" create new; echo "status $?"
-                rm $PLACE/disk/fill; timeout 10 "$PADDOCK" list; echo "status $?"; ls -A "$PLACE/disk/paddock/tmp" 2>/dev/null'
+                rm $PLACE/disk/fill; timeout 10 "$PADDOCK" list; echo "status $?"; ls -A "$PLACE/disk/paddock/tmp" 2>/dev/null || true'
         expect_status 0
         expect_match '^[^?]*works
 status 0
@@ -230,6 +230,9 @@ $HOME/d/e"
         for n in 3 4 5 6 7 8 9 10 11 12 13 14 15; do
                 run bash -c 'ulimit -n "$1"; exec "$PADDOCK" run true' bash "$n"
                 works_or_tells
+                # what could not be removed without descriptors was told; a later run removes it
+                no_temporary || expect_match 'to remove it'
+                rm -rf "$XDG_STATE_HOME/paddock/tmp"
         done
         nothing_left
 }
@@ -248,12 +251,12 @@ $HOME/d/e"
 @test "faults: little address space" {
         local kib
         for kib in 1000 2000 2500 3000 4000 6000 10000 20000 100000; do
-                run bash -c 'ulimit -v "$1"; exec "$PADDOCK" run true' bash "$kib"
+                run bash -c '(ulimit -v "$1"; exec "$PADDOCK" run true); code=$?; [ $code != 127 ] || code=126; exit $code' bash "$kib"
                 # a program itself may not fit: its loader says so with 127, the kernel kills it, or exec fails
                 case $status in
-                125|126)
-                        expect_match 'paddock' ;;
-                0|127|137|139)
+                125)
+                        expect_match '(^|[^a-z])paddock: ' ;;
+                0|126|137|139)
                         ;;
                 *)
                         expect_status 0 ;;
@@ -314,7 +317,7 @@ $HOME/d/e"
 # --- odd systems ------------------------------------------------------------------------------------------------------
 
 @test "faults: no /dev/null inside" {
-        inside --empty /dev sh -c '[ ! -e /dev/null ] && ! : >/dev/full' 2>/dev/null
+        inside --empty /dev sh -c '[ ! -e /dev/null ] && [ -z "$(ls -A /dev)" ]'
         inside --empty /dev true </dev/null >/dev/null
         run inside --hide /dev/null sh -c '[ -e /dev/null ] || echo gone'
         works_or_tells
@@ -386,14 +389,14 @@ sub" ]; touch shut/new; rm -r shut; [ ! -e shut ]'
         path=$HOME$(printf '/%.0sxxxxxxxxxxxxxxxxxxx' {1..198})
         [ ${#path} -gt 3900 ]
         for kind in mirror share private empty; do
-                refused 'too long|File name' "--$kind=$HOME/$component"
-                refused 'too long|File name' "--$kind=$path$path"
+                refused 'too long|does not exist' "--$kind=$HOME/$component"
+                refused 'too long|does not exist' "--$kind=$path$path"
         done
-        refused 'too long|File name' "--from=$HOME/x=$HOME/$component"
-        refused 'too long|File name' "--from=$HOME/$component=$HOME"
-        refused 'too long|File name' "--root=/$component"
+        refused 'too long|does not exist' "--from=$HOME/x=$HOME/$component"
+        refused 'too long' "--from=$HOME/$component=$HOME"
+        refused 'too long|does not exist|not a directory' "--root=/$component"
         # about 4,000 bytes are a name like any other: there is none
-        refused 'does not exist|too long|File name' "--mirror=$path"
+        refused 'does not exist|too long' "--mirror=$path"
         run inside "--hide=$path" true
         works_or_tells
         run inside "--empty=$path" true

@@ -7,7 +7,7 @@
 load common
 
 # json EXPRESSION - evaluates a Python expression of `j`, the JSON text on standard input; fails when it is false.
-json() { /usr/bin/python3 -c 'import json, sys; j = json.load(sys.stdin); sys.exit(not eval(sys.argv[1]))' "$1"; }
+json() { /usr/bin/python3 -c 'import json, sys; j = json.load(sys.stdin); sys.exit(not eval("(" + sys.argv[1] + ")"))' "$1"; }
 
 environment_of() { echo "$XDG_STATE_HOME/paddock/env/$1"; }
 state_of() { "$PADDOCK" list | sed -n "s/^$1  *//p"; }
@@ -129,10 +129,11 @@ too" ]
         chmod 755 "$XDG_STATE_HOME"
         inside -n web sh -c 'cp /bin/true t; chmod 4755 t; [ -u t ]'
         [ "$(stat -c %a "$XDG_STATE_HOME/paddock")" = 700 ]
-        found=$(find "$XDG_STATE_HOME/paddock" -name t -type f 2>/dev/null)
+        found=$(find "$XDG_STATE_HOME/paddock" -name t -type f 2>/dev/null || true)
         [ -u "$found" ]
         if is_root; then
-                not setpriv --reuid 65534 --regid 65534 --clear-groups "$found"
+                # by a shell: setpriv keeps its capabilities until it executes something
+                not setpriv --reuid 65534 --regid 65534 --clear-groups sh -c '"$1"' sh "$found" 2>/dev/null
                 not setpriv --reuid 65534 --regid 65534 --clear-groups ls "$XDG_STATE_HOME/paddock" 2>/dev/null
         fi
         # even where somebody opened the state directory
@@ -337,7 +338,7 @@ end"
         not exists "$(environment_of web)"
         no_temporary
         fails 'nowhere.yaml' create -f nowhere.yaml web
-        fails 'e.yaml' create -f "$HOME" web
+        fails 'Is a directory' create -f "$HOME" web
         printf '\n' >unnamed.yaml
         fails 'no name' create -f unnamed.yaml
         run "$PADDOCK" list
@@ -414,7 +415,7 @@ end"
                 "$PADDOCK" show well >"$OUT/shown"
                 "$PADDOCK" rm web well
         done
-        "$PADDOCK" create web
+        inside -n web sh -c 'echo x >f'
         rm "$(environment_of web)/environment"
         fails 'record' run -n web true
         "$PADDOCK" rm web

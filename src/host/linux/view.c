@@ -17,119 +17,7 @@
 #include "host/linux/kernel.h"
 
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
-
-/* What one operation needs from the main system. */
-struct piece {
-        int tree;   /* a detached mount */
-        char *rest; /* where it goes, relative to the operation's path ("" or "/x") */
-};
-struct opened {
-        int *lower;
-        size_t lower_count;
-        struct piece *pieces;
-        size_t piece_count, piece_capacity;
-};
-
-static const struct staged *staged_of(const struct workplace *w, const char *path)
-{
-        const struct staged *best = NULL;
-        for (size_t i = 0; i < w->staged_count; i++)
-                if (path_is_below(path, w->staged[i].path) &&
-                    (!best || strlen(w->staged[i].path) >= strlen(best->path)))
-                        best = &w->staged[i];
-        return best;
-}
-
-int source_open(const struct workplace *w, const char *path, struct error *err)
-{
-        cleanup_free char *name = NULL;
-        const struct staged *staged = w->staged ? staged_of(w, path) : NULL;
-        if (staged)
-                name = memory_format("%s%s", staged->stage, path + (staged->path[1] ? strlen(staged->path) : 0));
-        cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int fd = root < 0 ? -1 : kernel_open_below(root, name ? name : path, O_PATH | O_NOFOLLOW);
-        if (fd >= 0)
-                return fd;
-        int code = errno;
-        cleanup_free char *shown = text_escape(path);
-        error_sys(err, code, "cannot open %s", shown);
-        if (code == ELOOP || code == ENOENT)
-                error_remedy(err, "it changed while the environment was being made: try again");
-        return -code;
-}
-
-static int add_piece(struct opened *o, int source, const char *rest, bool recursive, bool writable, const char *path,
-                     struct error *err)
-{
-        unsigned flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-        int tree = open_tree(source, "", flags);
-        if (tree < 0)
-                return error_sys(err, errno, "cannot show %s", path);
-        *vector_add(o->pieces, o->piece_count, o->piece_capacity) =
-                (struct piece){.tree = tree, .rest = memory_string(rest)};
-        /* Root inside would open device nodes of the main system; those in /dev only appear where a rule names it. */
-        uint64_t set = (writable ? 0 : MOUNT_ATTR_RDONLY) | (path_is_below(path, "/dev") ? 0 : MOUNT_ATTR_NODEV);
-        if (set && kernel_mount_attributes(tree, set, 0, recursive) < 0)
-                return error_sys(err, errno, "cannot restrict what %s shows", path);
-        return 0;
-}
-
-/* The mounts that a bind of `path` consists of. Real root has each file system staged on its own; one whose ids could not
- * be mapped is shown read-only whatever the rule says. */
-static int open_bind(const struct workplace *w, struct opened *o, const struct plan_op *op, const char *path,
-                     struct error *err)
-{
-        cleanup_close int source = source_open(w, path, err);
-        if (source < 0)
-                return source;
-        if (!w->staged)
-                return add_piece(o, source, "", op->recursive || op->kind == PLAN_SHARED_ROOT || op->kind == PLAN_ROOT,
-                                 op->writable, path, err);
-        const struct staged *own = staged_of(w, path);
-        int result = add_piece(o, source, "", false, op->writable && own && own->mapped, path, err);
-        for (size_t i = 0; result == 0 && i < w->staged_count; i++) {
-                const struct staged *below = &w->staged[i];
-                if (below == own || !path_is_below(below->path, path) || strcmp(below->path, path) == 0)
-                        continue;
-                cleanup_close int sub = source_open(w, below->path, err);
-                result = sub < 0 ? sub
-                                 : add_piece(o, sub, below->path + (path[1] ? strlen(path) : 0), false,
-                                             op->writable && below->mapped, below->path, err);
-        }
-        return result;
-}
-
-static int open_sources(const struct workplace *w, const struct plan_op *op, struct opened *o, struct error *err)
-{
-        bool in_place = !w->plan->new_root && !op->path[1];
-        if ((op->kind == PLAN_ROOT || op->kind == PLAN_SHARED_ROOT) && !in_place) {
-                struct plan_op whole = *op;
-                whole.writable = op->kind == PLAN_SHARED_ROOT;
-                return open_bind(w, o, &whole, "/", err);
-        }
-        if (op->kind == PLAN_BIND)
-                return open_bind(w, o, op, op->sources[0], err);
-        if (op->kind == PLAN_EXPOSE) {
-                for (size_t i = 0; i < op->source_count; i++) {
-                        int result = open_bind(w, o, op, op->sources[i], err);
-                        if (result < 0)
-                                return result;
-                }
-                return 0;
-        }
-        if (op->kind != PLAN_LAYER && op->kind != PLAN_BLANK)
-                return 0;
-        o->lower = memory_grow(NULL, op->source_count, sizeof *o->lower);
-        for (size_t i = 0; i < op->source_count; i++) {
-                int fd = source_open(w, op->sources[i], err);
-                if (fd < 0)
-                        return fd;
-                o->lower[o->lower_count++] = fd;
-        }
-        return 0;
-}
 
 /* The name `path` inside, which must be there by now. */
 static int target_open(const struct workplace *w, const char *path, struct error *err)
@@ -187,7 +75,7 @@ static int attach_clone(int source, int target, bool read_only, const char *path
         return 0;
 }
 
-static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct opened *o, int target,
+static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, int target,
                        struct error *err)
 {
         cleanup_free int *lower = memory_grow(NULL, o->lower_count + 2, sizeof *lower);
@@ -227,66 +115,7 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
         return result;
 }
 
-/* Copies one regular file into the layer, sparse or reflinked where the file systems can. */
-static int copy_file(int from, int directory, const char *name, struct error *err)
-{
-        char magic[64];
-        snprintf(magic, sizeof magic, "/proc/self/fd/%d", from);
-        cleanup_close int in = open(magic, O_RDONLY | O_CLOEXEC);
-        struct stat st;
-        if (in < 0 || fstat(in, &st) < 0)
-                return error_sys(err, errno, "cannot read the file to copy");
-        cleanup_close int out = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (out < 0)
-                return error_sys(err, errno, "cannot make the copy");
-        for (off_t left = st.st_size; left > 0;) {
-                ssize_t n = copy_file_range(in, NULL, out, NULL, (size_t)left, 0);
-                if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
-                        n = sendfile(out, in, NULL, (size_t)left);
-                if (n < 0)
-                        return error_sys(err, errno, "cannot copy it");
-                if (!n)
-                        break;
-                left -= n;
-        }
-        (void)!fchown(out, st.st_uid, st.st_gid);
-        struct timespec times[2] = {st.st_atim, st.st_mtim};
-        if (fchmod(out, st.st_mode & 07777) < 0 || futimens(out, times) < 0)
-                return error_sys(err, errno, "cannot finish the copy");
-        return 0;
-}
-
-/* Copies the files and links (not the directories) of `from` into `to`: once, when the slot is first used. */
-static int copy_entries(int from, int to, struct error *err)
-{
-        int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir)
-                return error_sys(err, errno, "cannot read the directory to copy");
-        struct dirent *entry;
-        while ((entry = readdir(dir))) {
-                struct stat st;
-                if (fstatat(from, entry->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-                        continue;
-                if (S_ISREG(st.st_mode)) {
-                        cleanup_close int file = openat(from, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-                        cleanup_error struct error unreadable = ERROR_INIT; /* what we may not read stays away */
-                        int result = copy_file(file, to, entry->d_name, &unreadable);
-                        if (result == -ENOSPC || result == -EDQUOT || result == -EIO)
-                                return error_sys(err, -result, "cannot copy %s into the layer", entry->d_name);
-                } else if (S_ISLNK(st.st_mode)) {
-                        char target[4097];
-                        ssize_t n = readlinkat(from, entry->d_name, target, sizeof target - 1);
-                        if (n > 0) {
-                                target[n] = '\0';
-                                (void)!symlinkat(target, to, entry->d_name);
-                        }
-                }
-        }
-        return 0;
-}
-
-static int build_blank(struct workplace *w, const struct plan_op *op, const struct opened *o, int target,
+static int build_blank(struct workplace *w, const struct plan_op *op, const struct sources *o, int target,
                        struct error *err)
 {
         int fresh = slot_make(w, op->slot, err);
@@ -302,7 +131,7 @@ static int build_blank(struct workplace *w, const struct plan_op *op, const stru
                 if (made < 0 && errno != EEXIST)
                         return error_sys(err, errno, "cannot make %s/content", name);
                 if (op->is_file && o->lower_count) {
-                        int result = copy_file(o->lower[0], slot, "content", err);
+                        int result = copy_into_layer(o->lower[0], slot, "content", err);
                         if (result < 0)
                                 return error_context(err, "%s", op->path);
                 } else {
@@ -333,7 +162,7 @@ static int new_root_ready(struct workplace *w, struct error *err)
         return w->root < 0 ? error_sys(err, errno, "cannot open the new root") : 0;
 }
 
-static int build_pieces(struct workplace *w, const struct opened *o, int target, const char *path,
+static int build_pieces(struct workplace *w, const struct sources *o, int target, const char *path,
                         struct error *err)
 {
         for (size_t i = 0; i < o->piece_count; i++) {
@@ -371,7 +200,7 @@ static int build_seal(struct workplace *w, const struct plan_op *op, int target,
 }
 
 /* Shows the parts of a layer, and writes into the index which they are (op->mode numbers them). */
-static int build_expose(struct workplace *w, const struct plan_op *op, const struct opened *o, struct error *err)
+static int build_expose(struct workplace *w, const struct plan_op *op, const struct sources *o, struct error *err)
 {
         cleanup_close int upper = slot_open(w, op->slot, "upper", err);
         if (upper < 0)
@@ -411,7 +240,7 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
         return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, w->plan->superuser, err);
 }
 
-static int build_op(struct workplace *w, size_t number, const struct opened *o, int target, struct error *err)
+static int build_op(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err)
 {
         const struct plan_op *op = &w->plan->ops[number];
         char name[64];
@@ -455,21 +284,6 @@ static int build_op(struct workplace *w, size_t number, const struct opened *o, 
         }
         }
         return error_set(err, EINVAL, "the plan has an operation of kind %d", op->kind);
-}
-
-static void opened_clear(struct opened *opened, size_t count)
-{
-        for (size_t i = 0; i < count; i++) {
-                for (size_t n = 0; n < opened[i].lower_count; n++)
-                        close(opened[i].lower[n]);
-                for (size_t n = 0; n < opened[i].piece_count; n++) {
-                        close(opened[i].pieces[n].tree);
-                        free(opened[i].pieces[n].rest);
-                }
-                free(opened[i].lower);
-                free(opened[i].pieces);
-        }
-        free(opened);
 }
 
 /* The root to mount on: the main system's tree, read-only unless it is shared, or the place of a new one. */
@@ -516,7 +330,7 @@ static int open_layer(struct workplace *w, int clone, struct error *err)
 int view_build(struct workplace *w, struct error *err)
 {
         const struct plan *plan = w->plan;
-        struct opened *opened = memory_new(plan->count * sizeof *opened);
+        struct sources *opened = memory_new(plan->count * sizeof *opened);
         cleanup_close int clone = -1;
         int result = 0;
         if (w->launch->state >= 0) {
@@ -525,7 +339,7 @@ int view_build(struct workplace *w, struct error *err)
                         result = error_sys(err, errno, "cannot clone the environment's directory");
         }
         for (size_t i = 0; result == 0 && i < plan->count; i++)
-                result = open_sources(w, &plan->ops[i], &opened[i], err);
+                result = sources_of(w, &plan->ops[i], &opened[i], err);
         cleanup_close int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         w->devices_fd = open(w->devices, O_PATH | O_DIRECTORY | O_CLOEXEC); /* now: the stage may cover the name */
         if (result == 0)
@@ -552,7 +366,7 @@ int view_build(struct workplace *w, struct error *err)
         }
         if (result == 0)
                 result = enter_root(w, err);
-        opened_clear(opened, plan->count);
+        sources_clear(opened, plan->count);
         const int done[] = {w->devices_fd, w->stage, w->root};
         for (size_t i = 0; i < sizeof done / sizeof *done; i++)
                 if (done[i] >= 0)

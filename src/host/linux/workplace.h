@@ -38,8 +38,28 @@ struct workplace {
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
 
-/* Opens a name of the main system as a source (O_PATH). */
-int source_open(const struct workplace *w, const char *path, struct error *err);
+/* What one operation needs from the main system. */
+struct piece {
+        int tree;   /* a detached mount */
+        char *rest; /* where it goes, relative to the operation's path ("" or "/x") */
+};
+struct sources {
+        int *lower;
+        size_t lower_count;
+        struct piece *pieces;
+        size_t piece_count, piece_capacity;
+};
+
+/* source.c: opens what `op` shows of the main system. */
+int sources_of(const struct workplace *w, const struct plan_op *op, struct sources *o, struct error *err);
+/* Closes and frees an array of `count`. */
+void sources_clear(struct sources *opened, size_t count);
+
+/* copy.c: copies the regular file that `from` (O_PATH) is open on to `name` in `directory`, with mode, times and, as far as it may,
+ * owner; reflinked where the file systems can. */
+int copy_into_layer(int from, int directory, const char *name, struct error *err);
+/* Copies the files and links (not the directories) of `from` into `to`. What may not be read stays away. */
+int copy_entries(int from, int to, struct error *err);
 
 /* overlay.c: mounts an overlay on the directory `target`. `lower` are descriptors, topmost first; `upper` and `work` are
  * -1 for a read-only one. */
