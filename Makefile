@@ -24,8 +24,9 @@ run: deps
 check: deps
 	@sh tools/check
 
+# The core on Debian 12's own kernel, with systemd, in a virtual machine (software emulation).
 check-vm: all
-	@tests/vm/run --build-dir $(BUILD)
+	@sh tools/check-vm $(BUILD)
 
 bench: all
 	@sh bench/run ./paddock

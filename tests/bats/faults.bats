@@ -389,12 +389,12 @@ sub" ]; touch shut/new; rm -r shut; [ ! -e shut ]'
         path=$HOME$(printf '/%.0sxxxxxxxxxxxxxxxxxxx' {1..198})
         [ ${#path} -gt 3900 ]
         for kind in mirror share private empty; do
-                refused 'too long|does not exist' "--$kind=$HOME/$component"
-                refused 'too long|does not exist' "--$kind=$path$path"
+                refused '[Tt]oo long|does not exist' "--$kind=$HOME/$component"
+                refused '[Tt]oo long|does not exist' "--$kind=$path$path"
         done
-        refused 'too long|does not exist' "--from=$HOME/x=$HOME/$component"
-        refused 'too long' "--from=$HOME/$component=$HOME"
-        refused 'too long|does not exist|not a directory' "--root=/$component"
+        refused '[Tt]oo long|does not exist' "--from=$HOME/x=$HOME/$component"
+        refused '[Tt]oo long' "--from=$HOME/$component=$HOME"
+        refused '[Tt]oo long|does not exist|not a directory' "--root=/$component"
         # about 4,000 bytes are a name like any other: there is none
         refused 'does not exist|too long' "--mirror=$path"
         run inside "--hide=$path" true

@@ -44,8 +44,8 @@ keeper()
         nothing_left
 }
 
-@test "named: PADDOCK is the name, and the exit code the program's" {
-        run -7 inside -n web sh -c 'echo "$PADDOCK"; exit 7'
+@test "named: PADDOCK_NAME is the name, and the exit code the program's" {
+        run -7 inside -n web sh -c 'echo "$PADDOCK_NAME"; exit 7'
         expect_output web
 }
 

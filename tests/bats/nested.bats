@@ -5,7 +5,7 @@
 
 load common
 
-# Inside, PADDOCK is the name of the environment: the program needs a variable of its own.
+# The program under test, by a name that no environment sets.
 setup_file()
 {
         BIN=$(realpath "$PADDOCK")

@@ -31,7 +31,7 @@ prepare()
         for source in "$PLACE" "$XDG_STATE_HOME"; do
                 attack inside --from "/tmp/elsewhere=$source" find /tmp/elsewhere -name canary
                 held
-                attack inside --union "/tmp/elsewhere=$source:/usr/share/doc" find /tmp/elsewhere -name canary
+                attack inside --union "/tmp/elsewhere=$source:/usr/share" find /tmp/elsewhere -name canary
                 held
                 attack inside --root "$source" --mirror /usr --mirror /bin --mirror /lib --mirror /lib64 \
                         /usr/bin/find / -xdev -name canary

@@ -80,19 +80,23 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
 {
         cleanup_free int *lower = memory_grow(NULL, o->lower_count + 2, sizeof *lower);
         size_t count = 0;
-        cleanup_close int names = -1, upper = -1, work = -1;
-        /* Without a writable part an overlay wants two lower directories, so an empty one of ours goes first. */
-        if (op->name_count || op->slot < 0) {
+        cleanup_close int names = -1, empty = -1, upper = -1, work = -1;
+        if (op->name_count) {
                 names = stage_directory(w, "names", number, op->mode, err);
-                if (names < 0)
-                        return names;
-                int result = stage_names(names, op->names, op->name_count, err);
+                int result = names < 0 ? names : stage_names(names, op->names, op->name_count, err);
                 if (result < 0)
                         return result;
+                look_like(names, ".", o->lower_count ? o->lower[0] : -1, op->mode);
                 lower[count++] = names;
         }
         for (size_t i = 0; i < o->lower_count; i++)
                 lower[count++] = o->lower[i];
+        if (count == 1 && op->slot < 0) { /* without a writable part an overlay wants two lower directories */
+                empty = stage_directory(w, "empty", 0, 0755, err);
+                if (empty < 0)
+                        return empty;
+                lower[count++] = empty;
+        }
         if (op->slot >= 0) {
                 int fresh = slot_make(w, op->slot, err);
                 if (fresh < 0)
