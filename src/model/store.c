@@ -56,7 +56,7 @@ static char *read_file(int dir, const char *name)
 /* Writes a small file in `dir` whole: under another name first, so that a reader never sees half of it. */
 static int write_file(int dir, const char *name, const char *data, struct error *err)
 {
-        cleanup_free char *fresh = memory_format(".%s.new", name);
+        cleanup_free char *fresh = memory_format(".%s.%d", name, (int)getpid());
         cleanup_close int fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return error_sys(err, errno, "cannot write %s", name);
@@ -97,6 +97,15 @@ static int check_version(struct store *s, struct error *err)
                 return error_remedy(err, "use that newer paddock, or set XDG_STATE_HOME to another directory");
         }
         return number == STORE_VERSION ? 0 : error_set(err, EINVAL, "its file `version` is damaged");
+}
+
+int store_open_existing(struct store *s, struct error *err)
+{
+        cleanup_free char *path = store_path();
+        *s = STORE_CLOSED;
+        if (path && access(path, F_OK) < 0)
+                return error_sys(err, errno, "state directory %s", path);
+        return store_open(s, err);
 }
 
 int store_open(struct store *s, struct error *err)
@@ -301,7 +310,9 @@ int store_remove(struct store *s, const char *name, struct error *err)
         cleanup_close int dir = store_open_environment(s, name, err);
         if (dir < 0)
                 return dir;
-        cleanup_close int lock = lock_dead(dir);
+        /* A run that is just starting holds the set-up lock, and is alive when it lets go. */
+        cleanup_close int setup = openat(dir, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        cleanup_close int lock = setup < 0 || flock(setup, LOCK_EX) < 0 ? -errno : lock_dead(dir);
         if (lock == -EWOULDBLOCK) {
                 error_set(err, EBUSY, "environment '%s' is running", name);
                 return error_remedy(err, "end its programs first");

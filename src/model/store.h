@@ -39,6 +39,8 @@ char *store_path(void);
 /* Opens the state directory, making it when it is not there. Refuses one that belongs to somebody else or was written by
  * a newer version. */
 int store_open(struct store *s, struct error *err);
+/* The same, but makes nothing: -ENOENT when there is none. */
+int store_open_existing(struct store *s, struct error *err);
 void store_close(struct store *s);
 
 /* Makes env/NAME from `e` (which must have a name). EEXIST when there is one. The directory appears complete or not at

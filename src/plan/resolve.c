@@ -71,6 +71,21 @@ static int check_source(struct resolver *r, const struct rule *rule, const char 
         return 0;
 }
 
+/* Can the name be looked up in one piece? Both limits are POSIX's for what systems have in common with Linux: 255 bytes a
+ * component, 4,095 a name. */
+static bool name_fits(const char *path)
+{
+        if (strlen(path) >= 4096)
+                return false;
+        for (size_t n; *path; path += n) {
+                path += *path == '/';
+                n = strcspn(path, "/");
+                if (n > 255)
+                        return false;
+        }
+        return true;
+}
+
 static int add_rule(struct resolver *r, const struct pending *pending)
 {
         const struct rule *rule = pending->rule;
@@ -78,6 +93,8 @@ static int add_rule(struct resolver *r, const struct pending *pending)
         cleanup_free char *shown = text_escape(pending->path);
         if (!path)
                 return error_context(r->err, "rule %s on %s", rule_word(rule->kind), shown);
+        if (!name_fits(path))
+                return error_set(r->err, ENAMETOOLONG, "rule %s on %.64s...: the name is too long", rule_word(rule->kind), shown);
         struct node *old = node_at(r, path);
         if (old && old->asked && (int)old->kind != (int)rule->kind)
                 return error_set(r->err, EEXIST, "two rules lead to %s and contradict each other: %s and %s", path,
@@ -115,6 +132,9 @@ static int add_rule(struct resolver *r, const struct pending *pending)
                 if (!source)
                         return error_context(r->err, "rule %s on %s", rule_word(rule->kind), shown);
                 node->sources[node->source_count++] = source;
+                if (!name_fits(source))
+                        return error_set(r->err, ENAMETOOLONG, "rule %s on %s: the name of its source is too long",
+                                         rule_word(rule->kind), shown);
                 int result = check_source(r, rule, shown, node, source);
                 if (result < 0)
                         return result;

@@ -18,7 +18,8 @@ static char *absolute(const char *name, const char *cwd, struct error *err)
         if (name[0] == '~' && (!name[1] || name[1] == '/'))
                 return memory_string(name);
         if (name[0] != '/' && !cwd) {
-                error_set(err, ENOENT, "%s is relative, and there is no working directory", name);
+                cleanup_free char *shown = text_escape(name);
+                error_set(err, ENOENT, "%s is relative, and there is no working directory", shown);
                 return NULL;
         }
         cleanup_free char *whole = name[0] == '/' ? memory_string(name) : memory_format("%s/%s", cwd, name);
@@ -55,7 +56,8 @@ static int add_rule(struct environment *e, enum rule_kind kind, const char *arg,
         char *rest = copy, *name = cut(&rest, '=');
         cleanup_free char *path = rest && *rest ? absolute(name, cwd, err) : NULL;
         if (!path && !err->code) {
-                error_set(err, EINVAL, "--%s %s: it takes the form PATH=%s", rule_word(kind), arg,
+                cleanup_free char *shown = text_escape(arg);
+                error_set(err, EINVAL, "--%s %s: it takes the form PATH=%s", rule_word(kind), shown,
                           kind == RULE_FROM ? "SRC" : "A:B");
                 return error_remedy(err, "a '=' or ':' in a name is written '\\=' or '\\:'");
         }
@@ -101,8 +103,10 @@ error_t option_apply(struct environment *e, int key, const char *arg, const char
                 result = set_root(e, arg, cwd, err);
                 break;
         case OPTION_NET:
-                if (strcmp(arg, "inherit") != 0 && strcmp(arg, "none") != 0)
-                        return error_set(err, EINVAL, "--net %s: it is 'inherit' or 'none'", arg);
+                if (strcmp(arg, "inherit") != 0 && strcmp(arg, "none") != 0) {
+                        cleanup_free char *shown = text_escape(arg);
+                        return error_set(err, EINVAL, "--net %s: it is 'inherit' or 'none'", shown);
+                }
                 e->network = arg[0] == 'n' ? NETWORK_NONE : NETWORK_INHERIT;
                 break;
         case OPTION_SESSION:

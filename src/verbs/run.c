@@ -126,10 +126,11 @@ static int describe(struct request *r, struct session *s, struct environment *e,
         }
         int result = environment_name_check(r->name, err);
         if (result == 0)
-                result = store_open(&s->store, err);
-        if (result < 0)
+                result = r->explain ? store_open_existing(&s->store, err) : store_open(&s->store, err);
+        if (result < 0 && !(r->explain && result == -ENOENT))
                 return result;
-        result = store_load(&s->store, r->name, e, err);
+        if (result == 0)
+                result = store_load(&s->store, r->name, e, err);
         if (result != -ENOENT)
                 return result < 0 ? result : override(e, &r->options, err);
         error_clear(err);

@@ -184,6 +184,10 @@ static pid_t make_init(struct birth *birth, const int sockets[2], struct error *
 static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct error *err)
 {
         const struct launch *launch = birth->launch;
+        int own_sockets[2]; /* the helper's own: init speaks on the other as soon as it lives */
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, own_sockets) < 0)
+                return error_sys(err, errno, "cannot make a socket pair");
+        cleanup_close int ours = own_sockets[0], theirs = own_sockets[1];
         pid_t helper = fork();
         if (helper < 0)
                 return error_sys(err, errno, "cannot make a process");
@@ -198,19 +202,22 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
                         pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT);
                         if (init == 0) {
                                 close(sockets[0]);
+                                close(theirs);
+                                close(ours);
                                 init_main(birth);
                         }
                         if (init > 0) {
-                                report_send(sockets[1], REPORT_CONTINUED, (int)init, NULL, -1);
+                                report_send(theirs, REPORT_CONTINUED, (int)init, NULL, -1);
                                 _exit(0);
                         }
                         error_sys(&own, errno, "cannot make a process in the running environment");
                 }
-                report_send(sockets[1], REPORT_FAILED, 125, &own, -1);
+                report_send(theirs, REPORT_FAILED, 125, &own, -1);
                 _exit(125);
         }
+        close(steal_fd(&theirs));
         struct report report;
-        int got = report_receive(sockets[0], &report, NULL);
+        int got = report_receive(ours, &report, NULL);
         waitpid(helper, NULL, 0);
         if (got == 1 && report.type == REPORT_CONTINUED)
                 return report.value;
