@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/tree.h"
 #include "host/linux/identity.h"
+#include "host/linux/idle.h"
 #include "host/linux/kernel.h"
 #include "host/linux/report.h"
 #include "host/linux/terminal.h"
@@ -143,7 +144,7 @@ static int live(const struct birth *birth, pid_t program, int terminal, int sign
         int status = 0;
         for (;;) {
                 struct pollfd poll_fds[2] = {{.fd = signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN}};
-                if (poll(poll_fds, 2, -1) < 0 && errno != EINTR)
+                if (idle_poll(poll_fds, 2) < 0 && errno != EINTR)
                         return status;
                 if (poll_fds[0].revents) {
                         struct signalfd_siginfo info[8];

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "host/linux/identity.h"
+#include "host/linux/idle.h"
 #include "host/linux/init.h"
 #include "host/linux/kernel.h"
 #include "host/linux/probe.h"
@@ -149,7 +150,7 @@ static void watch_until_end(struct watch *w, struct error *err)
                         {.fd = t->inner, .events = (short)(POLLIN | (t->pending_count ? POLLOUT : 0))},
                         {.fd = input && !t->pending_count ? t->outer : -1, .events = POLLIN},
                 };
-                if (poll(fds, t->outer >= 0 ? 4 : 2, -1) < 0)
+                if (idle_poll(fds, t->outer >= 0 ? 4 : 2) < 0)
                         continue;
                 if (fds[1].revents)
                         handle_signal(w);
