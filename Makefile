@@ -22,7 +22,7 @@ run: deps
 	@sh tools/demonstrate ./paddock
 
 check: deps
-	@sh tools/check
+	@bash tools/check
 
 # The core on Debian 12's own kernel, with systemd, in a virtual machine (software emulation).
 check-vm: all
