@@ -11,12 +11,10 @@ STYLE = """\
   <style>
     .page { fill: #ffffff } .text { fill: #1f2328 } .faint { fill: #59636e } .line { stroke: #d1d9e0 }
     .ours { fill: #0969da } .peer { fill: #8c959f } .spread { stroke: #1f2328 } .bound { stroke: #bc4c00 }
-    .told { fill: #bc4c00 }
     text { font: 13px system-ui, sans-serif } .head { font-weight: 600; font-size: 15px } .small { font-size: 12px }
     @media (prefers-color-scheme: dark) {
       .page { fill: #0d1117 } .text { fill: #e6edf3 } .faint { fill: #9198a1 } .line { stroke: #3d444d }
       .ours { fill: #4493f8 } .peer { fill: #656c76 } .spread { stroke: #e6edf3 } .bound { stroke: #f0883e }
-      .told { fill: #f0883e }
     }
   </style>
 """
@@ -96,7 +94,7 @@ def layer_bars(bench):
                 continue
             time = 1 / row.ratio if row.speed else row.ratio
             bounds = [1 / row.floor if row.speed else row.floor] if row.floor else []
-            name = row.what if len(row.what) < 46 else row.what.split(",")[0] + ", first"
+            name = row.what.replace(", the first in a new environment", ", first")
             bars.append((name, "ours", time, f"{time:.2f}× the native time", None, bounds))
     return bars
 
@@ -116,8 +114,8 @@ def draw(bench):
     page = Page()
     legend = "Median; thin line: the middle half of the runs; upright marks: floor and goal"
     page.panel("Start to exit of /bin/true", legend, start_bars(bench))
-    page.panel("In the layer", "Time inside by native time on the same file system; upright marks: the floor",
-               layer_bars(bench))
+    legend = "Time inside by native time on the same file system (less is better); upright marks: the floor"
+    page.panel("In the layer", legend, layer_bars(bench))
     many = next((row.what.split(" ")[0] for _, rows in bench.sections for row in rows if row.key == "many-start"), "")
     page.panel(f"{many} at once", "Seconds, all on the same machine", many_bars(bench))
     for line in bench.about[1:3]:

@@ -356,7 +356,7 @@ END
 @test "run: SIGTERM that the program does not handle ends it, and paddock like it" {
         start inside sleep 300
         init=$(eventually init_of "$started")
-        eventually test -n "$(cat "/proc/$init/task/$init/children")"
+        eventually grep -q . "/proc/$init/task/$init/children"
         kill -TERM "$started"
         ends_with 143
         nothing_left "$init"

@@ -60,7 +60,7 @@ unreached()
         mkdir "$OUT/d"
         served stream "$OUT/d/s"
         unreached stream /tmp/there/s --from "/tmp/there=$OUT/d"
-        unreached stream /tmp/there/s --union "/tmp/there=$OUT/d:/usr/share/doc"
+        unreached stream /tmp/there/s --union "/tmp/there=$OUT/d:/usr/share"
 }
 
 @test "sockets: one in a mirror that was bound by a relative name" {
@@ -135,7 +135,8 @@ unreached()
 }
 
 @test "sockets: /run, the session and what lives there" {
-        attack inside sh -c 'find /run/ /var/run/ -type s -o -type p | head'
+        # what is mirrored there (place.c) shows its sockets, but an overlay severs them: see the mirrors above
+        attack inside sh -c 'find /run/ /var/run/ -type s -o -type p | grep -vE "^(/var)?/run/(udev|systemd/resolve|NetworkManager|resolvconf)/" | head'
         [ -z "$output" ]
         mkdir -m 700 "$PLACE/runtime"
         served stream "$PLACE/runtime/bus"

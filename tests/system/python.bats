@@ -7,8 +7,8 @@ modules='test_os test_posix test_shutil test_tempfile test_pathlib test_mmap'
 setup() {
         work=$(mktemp -d /var/tmp/paddock-python.XXXXXX)
         python=/usr/bin/python3
+        cd "$work" # the tests write where they are imported
         "$python" -c 'import test.test_os' || { echo "the tests of the standard library are missing: make deps" >&2; return 1; }
-        cd "$work"
 }
 
 teardown() {

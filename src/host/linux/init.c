@@ -94,25 +94,45 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
         return result < 0 ? result : program;
 }
 
-/* Reaps everything that died. Returns true when the program itself ended: *status is its. */
+#define REAP_BATCH 64 /* dead orphans taken in one go: a flood of them must not keep the program's end from being seen */
+
+/* Asks for news of `pid` (-1: of anyone). Returns whose they are, 0 when there are none. */
+static pid_t news_of(pid_t pid, int *status)
+{
+        pid_t who = waitpid(pid, status, WNOHANG | WUNTRACED | WCONTINUED);
+        return who > 0 ? who : 0;
+}
+
+/* News of the program: passes on that it stopped or goes on. Returns true when it ended. */
+static bool tell(const struct birth *birth, int one, int *status)
+{
+        if (WIFSTOPPED(one)) {
+                report_send(birth->socket, REPORT_STOPPED, WSTOPSIG(one), NULL, -1);
+        } else if (WIFCONTINUED(one)) {
+                report_send(birth->socket, REPORT_CONTINUED, 0, NULL, -1);
+        } else {
+                *status = one;
+                return true;
+        }
+        return false;
+}
+
+/* Reaps what died, the program first. Returns true when the program itself ended: *status is its. */
 static bool reap(const struct birth *birth, pid_t program, int *status)
 {
-        for (;;) {
-                int one;
-                pid_t pid = waitpid(-1, &one, WNOHANG | WUNTRACED | WCONTINUED);
-                if (pid <= 0)
+        int one;
+        while (news_of(program, &one))
+                if (tell(birth, one, status))
+                        return true;
+        for (int i = 0; i < REAP_BATCH; i++) {
+                pid_t who = news_of(-1, &one);
+                if (!who)
                         return false;
-                if (pid != program)
-                        continue;
-                if (WIFSTOPPED(one)) {
-                        report_send(birth->socket, REPORT_STOPPED, WSTOPSIG(one), NULL, -1);
-                } else if (WIFCONTINUED(one)) {
-                        report_send(birth->socket, REPORT_CONTINUED, 0, NULL, -1);
-                } else {
-                        *status = one;
-                        return true; /* whatever else died or lives: it is over */
-                }
+                if (who == program && tell(birth, one, status))
+                        return true;
         }
+        kill(getpid(), SIGCHLD); /* more is waiting: come back for it after the orders from outside */
+        return false;
 }
 
 /* Takes an order from outside. Returns false when outside is gone. */

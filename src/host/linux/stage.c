@@ -38,6 +38,7 @@ int stage_directory(struct workplace *w, const char *prefix, size_t number, unsi
 static int parent_of(int directory, const char *path, const char **last)
 {
         cleanup_close int at = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        *last = path;
         for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
                 cleanup_free char *component = memory_format("%.*s", (int)(slash - path), path);
                 (void)!mkdirat(at, component, 0755); /* it may well be there */
@@ -78,7 +79,7 @@ static int make_name(int parent, const char *last, const struct plan_name *name)
 int stage_names(int directory, const struct plan_name *names, size_t count, struct error *err)
 {
         for (size_t i = 0; i < count; i++) {
-                const char *last = NULL;
+                const char *last = names[i].path;
                 cleanup_close int parent = parent_of(directory, names[i].path, &last);
                 int result = parent < 0 ? parent : make_name(parent, last, &names[i]);
                 if (result < 0) {
