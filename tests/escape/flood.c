@@ -37,10 +37,11 @@ static pid_t orphan(void)
                 }
                 _exit(0);
         }
-        waitpid(middle, NULL, 0);
+        close(pipe_fds[1]); /* when no process could be made, nobody writes */
+        if (middle > 0)
+                waitpid(middle, NULL, 0);
         (void)!read(pipe_fds[0], &pid, sizeof pid);
         close(pipe_fds[0]);
-        close(pipe_fds[1]);
         return pid;
 }
 
