@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The plan: a typed list of what will be done to make an environment. The resolver makes it (plan/resolve.c), people and
- * programs read it (`--explain`), a host carries it out (host/linux/perform.c). Beside each kind stands what GNU/Hurd would
+ * programs read it (`--explain`), a host carries it out (host/linux/view.c). Beside each kind stands what GNU/Hurd would
  * do; doc/architecture.md has the whole table.
  */
 #pragma once
