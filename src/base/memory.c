@@ -34,11 +34,16 @@ char *memory_string(const char *s)
 
 char *memory_format(const char *fmt, ...)
 {
-        char *text = NULL;
+        char small[256]; /* most are: formatting once is enough */
         va_list args;
         va_start(args, fmt);
-        if (vasprintf(&text, fmt, args) < 0)
-                text = NULL;
+        int length = vsnprintf(small, sizeof small, fmt, args);
         va_end(args);
-        return must(text);
+        if (length < (int)sizeof small)
+                return length < 0 ? must(NULL) : memory_string(small);
+        char *text = memory_new((size_t)length + 1);
+        va_start(args, fmt);
+        vsnprintf(text, (size_t)length + 1, fmt, args);
+        va_end(args);
+        return text;
 }

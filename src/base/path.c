@@ -8,10 +8,11 @@
 
 bool path_is_below(const char *path, const char *top)
 {
-        size_t n = strlen(top);
-        if (n == 1)
+        if (!top[1])
                 return true;
-        return strncmp(path, top, n) == 0 && (path[n] == '\0' || path[n] == '/');
+        while (*top && *top == *path)
+                top++, path++;
+        return !*top && (*path == '\0' || *path == '/');
 }
 
 char *path_clean(const char *base, const char *path)
@@ -40,7 +41,12 @@ char *path_clean(const char *base, const char *path)
 
 char *path_join(const char *dir, const char *name)
 {
-        return memory_format("%s%s%s", dir, dir[0] == '/' && !dir[1] ? "" : "/", name);
+        size_t n = dir[0] == '/' && !dir[1] ? 0 : strlen(dir), length = strlen(name);
+        char *path = memory_new(n + length + 2);
+        memcpy(path, dir, n);
+        path[n] = '/';
+        memcpy(path + n + 1, name, length);
+        return path;
 }
 
 char *path_parent(const char *path)
@@ -58,17 +64,23 @@ const char *path_name(const char *path)
         return slash ? slash + 1 : path;
 }
 
-int path_compare(const char *a, const char *b)
+int path_compare_start(const char *a, const char *b, size_t length)
 {
         /* "/" is the parent of all, though it ends in a slash that the others have as a separator. */
         if (a[0] == '/' && !a[1])
                 a++;
-        if (b[0] == '/' && !b[1])
+        const char *end = b + length;
+        if (length == 1 && *b == '/')
                 b++;
-        while (*a && *a == *b)
+        while (*a && b < end && *a == *b)
                 a++, b++;
-        unsigned char x = (unsigned char)*a, y = (unsigned char)*b;
+        unsigned char x = (unsigned char)*a, y = b < end ? (unsigned char)*b : 0;
         x = x == '/' ? 1 : x > 0 && x < '/' ? x + 1 : x;
         y = y == '/' ? 1 : y > 0 && y < '/' ? y + 1 : y;
         return x - y;
+}
+
+int path_compare(const char *a, const char *b)
+{
+        return path_compare_start(a, b, strlen(b));
 }

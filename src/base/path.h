@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is `path` the directory `top` or below it? Both absolute and clean (see path_clean()). */
 bool path_is_below(const char *path, const char *top);
@@ -24,3 +25,5 @@ const char *path_name(const char *path);
 /* Orders paths so that a directory comes directly before everything below it ('/' sorts before all other bytes). For
  * qsort-like use on clean paths. */
 int path_compare(const char *a, const char *b);
+/* The same, with the path that the first `length` bytes of `b` are. */
+int path_compare_start(const char *a, const char *b, size_t length);

@@ -23,7 +23,7 @@
 
 #include <string.h>
 
-#define ENTRY_LIMIT 256 /* entries of one directory that are looked at: two microseconds each */
+#define ENTRY_LIMIT 256 /* a directory with more entries is not searched */
 
 /* Below a directory that the environment has a version of its own of (place.c). */
 static bool has_place(const struct system *system, const char *path)
@@ -57,9 +57,11 @@ static bool consider(struct resolver *r, const char *path)
                 if (above->kind != NODE_PRIVATE || !mount || strcmp(mount->path, path) != 0)
                         return true;
         }
+        const struct look *look = &r->system->look;
         struct file file;
-        if (r->system->look.file(r->system->look.context, path, &file) < 0 || file.type != FILE_DIRECTORY ||
-            !file.writable)
+        if (look->writable && !look->writable(look->context, path))
+                return false;
+        if (look->file(look->context, path, &file) < 0 || file.type != FILE_DIRECTORY || !file.writable)
                 return false;
         node_add(r, NODE_PRIVATE, path, path, false);
         return true;
@@ -76,16 +78,17 @@ static bool skipped(const char *name)
         return false;
 }
 
+/* Adds layers at the directories in `path`, and `deeper` at those in them. */
 static void consider_entries(struct resolver *r, const char *path, bool deeper)
 {
+        const struct look *look = &r->system->look;
         char **names = NULL;
-        int count = r->system->look.entries(r->system->look.context, path, ENTRY_LIMIT, &names);
+        int count = (look->directories ? look->directories : look->entries)(look->context, path, ENTRY_LIMIT, &names);
         for (int i = 0; i < count; i++) {
                 cleanup_free char *child = path_join(path, names[i]);
-                struct file file = {0};
                 bool top = !path[1];
-                if (!(top && skipped(names[i])) && !not_searched(r->system, child) && !consider(r, child) && deeper &&
-                    r->system->look.file(r->system->look.context, child, &file) == 0 && file.type == FILE_DIRECTORY)
+                /* What is no directory after all has no entries. */
+                if (!(top && skipped(names[i])) && !not_searched(r->system, child) && !consider(r, child) && deeper)
                         consider_entries(r, child, false);
                 free(names[i]);
         }

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-/* Where `path` is, or where it would be inserted; *found says which. */
-static size_t position(const struct resolver *r, const char *path, bool *found)
+/* Where the path of the first `length` bytes of `path` is, or where it would be inserted; *found says which. */
+static size_t position(const struct resolver *r, const char *path, size_t length, bool *found)
 {
         size_t low = 0, high = r->count;
         while (low < high) {
                 size_t middle = (low + high) / 2;
-                int order = path_compare(r->nodes[middle].path, path);
+                int order = path_compare_start(r->nodes[middle].path, path, length);
                 if (order == 0) {
                         *found = true;
                         return middle;
@@ -30,26 +30,27 @@ static size_t position(const struct resolver *r, const char *path, bool *found)
 struct node *node_at(struct resolver *r, const char *path)
 {
         bool found;
-        size_t at = position(r, path, &found);
+        size_t at = position(r, path, strlen(path), &found);
         return found ? &r->nodes[at] : NULL;
 }
 
 struct node *node_governing(struct resolver *r, const char *path)
 {
-        cleanup_free char *prefix = memory_string(path);
-        for (;;) {
-                struct node *node = node_at(r, prefix);
-                if (node || !prefix[1])
-                        return node;
-                char *slash = strrchr(prefix, '/');
-                slash[slash == prefix] = '\0';
+        for (size_t length = strlen(path);;) {
+                bool found;
+                size_t at = position(r, path, length, &found);
+                if (found || length <= 1)
+                        return found ? &r->nodes[at] : NULL;
+                while (path[length - 1] != '/')
+                        length--;
+                length -= length > 1;
         }
 }
 
 struct node *node_add(struct resolver *r, enum node_kind kind, const char *path, const char *source, bool asked)
 {
         bool found;
-        size_t at = position(r, path, &found);
+        size_t at = position(r, path, strlen(path), &found);
         if (found)
                 return &r->nodes[at];
         (void)vector_add(r->nodes, r->count, r->capacity);
@@ -110,7 +111,8 @@ const struct mount *system_mount_of(const struct system *system, const char *pat
         const struct mount *best = NULL;
         for (size_t i = 0; i < system->mount_count; i++) {
                 const struct mount *mount = &system->mounts[i];
-                if (path_is_below(path, mount->path) && (!best || strlen(mount->path) >= strlen(best->path)))
+                /* Both are above `path`: the one below the other is the longer. */
+                if (path_is_below(path, mount->path) && (!best || path_is_below(mount->path, best->path)))
                         best = mount;
         }
         return best;

@@ -35,6 +35,10 @@ struct look {
         /* The entries of a directory without "." and "..", each fresh memory, in a fresh vector. Returns the count, or a
          * negative errno; -E2BIG when there are more than `limit`. */
         int (*entries)(void *context, const char *path, int limit, char ***names);
+        /* As entries, but of those (no more than `limit` either) only what may be a directory. May be NULL: use entries. */
+        int (*directories)(void *context, const char *path, int limit, char ***names);
+        /* A cheap question before file(): could the invoking user write `path`, whatever it is? May be NULL: perhaps. */
+        bool (*writable)(void *context, const char *path);
 };
 
 struct mount {

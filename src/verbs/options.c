@@ -91,7 +91,7 @@ static int set_root(struct environment *e, const char *arg, const char *cwd, str
         return e->root == ROOT_DIRECTORY && !e->root_path ? -err->code : 0;
 }
 
-error_t option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err)
+int option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err)
 {
         int result = 0;
         switch (key) {
@@ -120,7 +120,7 @@ error_t option_apply(struct environment *e, int key, const char *arg, const char
                 e->hostname = memory_string(arg);
                 break;
         default:
-                return ARGP_ERR_UNKNOWN;
+                return OPTION_UNKNOWN;
         }
         *given = true;
         return result;

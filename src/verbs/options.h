@@ -4,7 +4,7 @@
 
 #include "model/environment.h"
 
-#include <argp.h>
+#include <stdbool.h>
 
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
@@ -25,6 +25,7 @@ enum {
         {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},                  \
         {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2}
 
-/* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns ARGP_ERR_UNKNOWN for a key
+/* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns OPTION_UNKNOWN for a key
  * that is not one of them, 0, or a negative errno with err set. Sets *given when it changed anything. */
-error_t option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err);
+#define OPTION_UNKNOWN 2
+int option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err);

@@ -3,79 +3,14 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "host/host.h"
-#include "verbs/options.h"
+#include "verbs/request.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
 
-#include <argp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-
-struct request {
-        struct environment options; /* what the command line says */
-        bool given;                 /* it says anything that describes the environment */
-        const char *name, *file;
-        char **command;
-        char *cwd;
-        bool explain, json, memory;
-        struct error *err;
-};
-
-enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY };
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct request *r = state->input;
-        switch (key) {
-        case 'n':
-                r->name = arg;
-                return 0;
-        case 'f':
-                r->file = arg;
-                return 0;
-        case OPTION_EXPLAIN:
-                r->explain = true;
-                return 0;
-        case OPTION_JSON:
-                r->json = true;
-                return 0;
-        case OPTION_MEMORY:
-                r->memory = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                r->command = &state->argv[state->next - 1];
-                state->next = state->argc;
-                return 0;
-        case ARGP_KEY_END:
-                if (r->name && r->file)
-                        argp_error(state, "-n runs a named environment and -f a description: "
-                                          "`paddock create -f FILE NAME` makes the one from the other");
-                if (r->memory && r->name)
-                        argp_error(state, "--memory is for environments without a name");
-                return 0;
-        default: {
-                error_t result = option_apply(&r->options, key, arg, r->cwd, &r->given, r->err);
-                return result < 0 ? -result : result;
-        }
-        }
-}
-
-static const struct argp_option options[] = {
-        {"name", 'n', "NAME", 0, "run the environment NAME, made when there is none; it is kept", 0},
-        {"file", 'f', "FILE", 0, "describe the environment by FILE (paddock.yaml(5))", 0},
-        {"explain", OPTION_EXPLAIN, NULL, 0, "print what would be done instead of doing it", 0},
-        {"json", OPTION_JSON, NULL, 0, "with --explain: as JSON", 0},
-        {"memory", OPTION_MEMORY, NULL, 0, "keep the temporary layer in memory", 0},
-        OPTIONS_ENVIRONMENT,
-        {0}};
-
-static const char doc[] =
-        "Run a program (your shell, if none is named) in a private copy of the running system.\v"
-        "Without a name the changes vanish at the end. The rule on the longest path holds; where no rule is given, what you "
-        "could write is private and everything else read-only.\n\n"
-        "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock failed.";
 
 /* Lets the rules and settings of `with` replace those of `e` for this run. */
 static int override(struct environment *e, const struct environment *with, struct error *err)
@@ -210,7 +145,7 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                         plan_note(&plan, "the layer is in memory, and its size is limited by it: %s", why_memory);
         }
         if (r->explain) {
-                outcome->status = W_EXITCODE(explain(r, &plan, e, library), 0);
+                outcome->status = explain(r, &plan, e, library) << 8; /* as wait() has it */
                 return 0;
         }
         result = session_join(s, &plan, err);
@@ -228,20 +163,15 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
 
 int verb_run(int argc, char **argv, const struct library *library)
 {
-        static const struct argp argp = {options, parse, "[--] [COMMAND [ARGUMENT...]]", doc, 0, 0, 0};
         cleanup_error struct error err = ERROR_INIT;
         cleanup_free char *cwd = getcwd(NULL, 0);
         struct request r = {.cwd = cwd, .err = &err};
-        argp_err_exit_status = EXIT_PADDOCK;
-        error_t parsed = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r);
+        int parsed = library ? library->parse(&r, argc, argv) : request_parse(&r, argc, argv);
         if (parsed) {
-                error_print(stderr, &err);
+                if (parsed < 0)
+                        error_print(stderr, &err);
                 environment_clear(&r.options);
-                return EXIT_PADDOCK;
-        }
-        if (!library && (r.file || r.json)) {
-                environment_clear(&r.options);
-                return RUN_NEEDS_LIBRARY;
+                return parsed < 0 ? EXIT_PADDOCK : RUN_NEEDS_LIBRARY;
         }
 
         cleanup_environment struct environment e = {0};

@@ -6,12 +6,13 @@
 #include "config.h"
 #include "description/description.h"
 #include "verbs/explain.h"
+#include "verbs/request.h"
 
 #include <string.h>
 
 static int run_with_library(int argc, char **argv)
 {
-        static const struct library library = {.load = description_load, .explain = explain_json};
+        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json};
         return verb_run(argc, argv, &library);
 }
 

@@ -17,7 +17,9 @@
 #define EXIT_NOT_FOUND 127
 
 /* What `run` needs of the libraries that only paddock-verbs has. NULL functions: not here. */
+struct request;
 struct library {
+        int (*parse)(struct request *r, int argc, char **argv);
         int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
         void (*explain)(const struct plan *plan, const struct environment *e);
 };

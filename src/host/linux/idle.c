@@ -3,7 +3,9 @@
 #include "host/linux/idle.h"
 
 #include <link.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -47,7 +49,9 @@ int idle_poll(struct pollfd *fds, nfds_t count)
         if (ready != 0)
                 return ready;
         struct parts parts = {.count = 0};
+#ifdef __GLIBC__ /* musl gives back what is free by itself */
         malloc_trim(0);
+#endif
         dl_iterate_phdr(list_object, &parts);
         /* Last, and nothing between it and waiting: whatever runs after it is loaded again. */
         for (size_t i = 0; i < parts.count; i++)

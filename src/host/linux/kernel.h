@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <signal.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <stddef.h>
@@ -17,6 +18,45 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#ifndef __GLIBC__ /* musl has neither these calls nor their constants */
+#include <linux/mount.h>
+
+static inline int kernel_open_tree(int directory, const char *path, unsigned flags)
+{
+        return (int)syscall(SYS_open_tree, directory, path, flags);
+}
+static inline int kernel_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags)
+{
+        return (int)syscall(SYS_move_mount, from, from_path, to, to_path, flags);
+}
+static inline int kernel_mount_setattr(int directory, const char *path, unsigned flags, struct mount_attr *attributes,
+                                       size_t size)
+{
+        return (int)syscall(SYS_mount_setattr, directory, path, flags, attributes, size);
+}
+static inline int kernel_close_range(unsigned first, unsigned last, int flags)
+{
+        return (int)syscall(SYS_close_range, first, last, flags);
+}
+/* Macros, so that a later musl may have functions of these names. */
+#define open_tree kernel_open_tree
+#define move_mount kernel_move_mount
+#define mount_setattr kernel_mount_setattr
+#define close_range kernel_close_range
+#endif
+
+/* sigprocmask() and sigfillset() with all 64 signals of the kernel. A C library keeps a few for itself, and musl one that is an
+ * ordinary signal (SIGRTMIN) to programs linked with the GNU one. */
+static inline int kernel_signal_mask(int how, const sigset_t *set, sigset_t *old)
+{
+        return (int)syscall(SYS_rt_sigprocmask, how, set, old, sizeof(uint64_t));
+}
+static inline void kernel_all_signals(sigset_t *set)
+{
+        sigfillset(set);
+        memset(set, 0xff, sizeof(uint64_t));
+}
 
 /* Opens `path` below `root` (as if root were "/"), never through a symbolic link or a magic link. For names that were made
  * canonical when the plan was made: a link that appears since is an attack or an accident, and gives ELOOP. */

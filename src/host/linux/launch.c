@@ -41,7 +41,7 @@ struct watch {
 /* Signals whose arrival is passed on. SIGCHLD is ours. */
 static void passed_signals(sigset_t *set)
 {
-        sigfillset(set);
+        kernel_all_signals(set);
         static const int never[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
         for (size_t i = 0; i < sizeof never / sizeof *never; i++)
                 sigdelset(set, never[i]);
@@ -309,7 +309,7 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
         sigaction(SIGCHLD, &child, &child_before); /* one that ignores it could not wait for init */
         sigset_t passed;
         passed_signals(&passed);
-        sigprocmask(SIG_BLOCK, &passed, &birth.signals);
+        kernel_signal_mask(SIG_BLOCK, &passed, &birth.signals);
         w.before = birth.signals;
         w.signals = signalfd(-1, &passed, SFD_CLOEXEC | SFD_NONBLOCK);
         if (w.signals < 0)
@@ -341,6 +341,6 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
         munmap(shared, sizeof *shared);
         outcome->exit_code = w.exit_code;
         umask(birth.umask);
-        sigprocmask(SIG_SETMASK, &w.before, NULL);
+        kernel_signal_mask(SIG_SETMASK, &w.before, NULL);
         return result;
 }

@@ -190,7 +190,7 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         enter_directory(birth->launch->plan);
         inherit_directories(birth->inherit);
         umask(birth->umask);
-        sigprocmask(SIG_SETMASK, &birth->signals, NULL);
+        kernel_signal_mask(SIG_SETMASK, &birth->signals, NULL);
         int code = execute(argv);
         cleanup_free char *shown = text_escape(argv[0]);
         if (code == ENOENT || code == ENOTDIR) {

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,23 +39,23 @@ static char *read_proc(const char *path)
 static int look_file(void *context, const char *path, struct file *file)
 {
         struct system *system = context;
-        struct statx st;
+        struct stat st;
         *file = (struct file){.type = FILE_NONE};
         /* A name too long to be looked at in one piece is too long for the kernel's mounts as well. */
-        if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_MODE | STATX_UID, &st) < 0) {
+        if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
                 if (errno == EACCES) { /* what we may not see exists as far as anyone can tell: a closed directory */
                         file->covered = true;
                         return 0;
                 }
                 return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG ? 0 : -errno;
         }
-        file->type = S_ISDIR(st.stx_mode)    ? FILE_DIRECTORY
-                     : S_ISREG(st.stx_mode)  ? FILE_REGULAR
-                     : S_ISLNK(st.stx_mode)  ? FILE_SYMLINK
-                     : S_ISSOCK(st.stx_mode) ? FILE_SOCKET
+        file->type = S_ISDIR(st.st_mode)    ? FILE_DIRECTORY
+                     : S_ISREG(st.st_mode)  ? FILE_REGULAR
+                     : S_ISLNK(st.st_mode)  ? FILE_SYMLINK
+                     : S_ISSOCK(st.st_mode) ? FILE_SOCKET
                                              : FILE_OTHER;
-        file->mode = st.stx_mode & 07777;
-        file->mine = st.stx_uid == system->uid;
+        file->mode = st.st_mode & 07777;
+        file->mine = st.st_uid == system->uid;
         file->writable = file->type != FILE_SYMLINK && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
         return 0;
 }
@@ -77,33 +78,61 @@ static bool look_opaque(void *context, const char *path)
         return getxattr(path, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
+/* What getdents64(2) fills a buffer with. */
+struct kernel_dirent {
+        uint64_t ino;
+        int64_t offset;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+};
+
+/* The entries of a directory, without readdir(): one call of the kernel where that makes several. */
+static int list(const char *path, int limit, bool directories, char ***names)
+{
+        _Alignas(struct kernel_dirent) char buffer[16384];
+        cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+        int kept = 0, seen = 0, capacity = 0;
+        long n = -1;
+        *names = NULL;
+        while (fd >= 0 && seen <= limit && (n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
+                for (long at = 0; at < n;) {
+                        const struct kernel_dirent *entry = (const struct kernel_dirent *)(buffer + at);
+                        at += entry->length;
+                        if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+                                continue;
+                        if (++seen > limit)
+                                break;
+                        if (!directories || entry->type == DT_DIR || entry->type == DT_UNKNOWN)
+                                *vector_add(*names, kept, capacity) = memory_string(entry->name);
+                }
+        }
+        if (n >= 0 && seen <= limit)
+                return kept;
+        int code = n < 0 ? errno : E2BIG;
+        while (kept)
+                free((*names)[--kept]);
+        free(*names);
+        *names = NULL;
+        return -code;
+}
+
 static int look_entries(void *context, const char *path, int limit, char ***names)
 {
         (void)context;
-        *names = NULL;
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        cleanup_dir DIR *dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return -ENOMEM;
-        }
-        int count = 0, capacity = 0;
-        struct dirent *entry;
-        while ((entry = readdir(dir))) {
-                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                        continue;
-                if (count == limit) {
-                        while (count)
-                                free((*names)[--count]);
-                        free(*names);
-                        *names = NULL;
-                        return -E2BIG;
-                }
-                *vector_add(*names, count, capacity) = memory_string(entry->d_name);
-        }
-        return count;
+        return list(path, limit, false, names);
+}
+
+static int look_directories(void *context, const char *path, int limit, char ***names)
+{
+        (void)context;
+        return list(path, limit, true, names);
+}
+
+static bool look_writable(void *context, const char *path)
+{
+        (void)context;
+        return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool one_of(const char *word, const char *const *words)
@@ -235,7 +264,8 @@ static char *absolute_variable(const char *name)
 
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err)
 {
-        *system = (struct system){.look = {.file = look_file, .link = look_link, .opaque = look_opaque, .entries = look_entries},
+        *system = (struct system){.look = {.file = look_file, .link = look_link, .opaque = look_opaque, .entries = look_entries,
+                                           .directories = look_directories, .writable = look_writable},
                                   .uid = geteuid(),
                                   .gid = getegid(),
                                   .superuser = really_root(),
