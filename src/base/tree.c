@@ -25,7 +25,37 @@ struct removal {
         struct error *err;
 };
 
-static int remove_entries(struct removal *r, int dir, int depth);
+static int remove_entries(struct removal *r, DIR *entries, int depth);
+
+/* Opens the directory `name`, for its owner to empty it. NULL with the error said. */
+static DIR *open_to_empty(struct removal *r, int dir, const char *name, dev_t device)
+{
+        struct stat st;
+        int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        cleanup_close int sub = openat(dir, name, flags);
+        if (sub < 0 && errno == EACCES) {
+                /* A directory without permissions (overlay leaves one) opens only after its owner gave them back. */
+                (void)!fchmodat(dir, name, 0700, 0); /* if it may not, the next call says so */
+                sub = openat(dir, name, flags);
+        }
+        if (sub < 0 || fstat(sub, &st) < 0) {
+                error_sys(r->err, errno, "cannot open directory %s to remove it", name);
+                return NULL;
+        }
+        if (device && st.st_dev != device) {
+                error_set(r->err, EXDEV, "%s is on another file system and is not removed", name);
+                return NULL;
+        }
+        r->device = st.st_dev;
+        if ((st.st_mode & 0700) != 0700)
+                (void)!fchmod(sub, 0700);
+        DIR *entries = fdopendir(sub);
+        if (entries)
+                steal_fd(&sub);
+        else
+                error_sys(r->err, errno, "cannot read a directory to remove it");
+        return entries;
+}
 
 static int remove_entry(struct removal *r, int dir, const char *name, unsigned char type, int depth)
 {
@@ -35,76 +65,62 @@ static int remove_entry(struct removal *r, int dir, const char *name, unsigned c
                 return error_sys(r->err, errno, "cannot remove %s", name);
         if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
                 return 0;
-        /* A directory without permissions (overlay leaves one) opens only after its owner gave them back. */
-        (void)!fchmodat(dir, name, 0700, 0); /* if it may not, the next call says so */
-        cleanup_close int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (sub < 0)
-                return error_sys(r->err, errno, "cannot open directory %s to remove it", name);
-        struct stat st;
-        if (fstat(sub, &st) < 0 || st.st_dev != r->device)
-                return error_set(r->err, EXDEV, "%s is on another file system and is not removed", name);
+        cleanup_dir DIR *entries = open_to_empty(r, dir, name, r->device);
+        if (!entries)
+                return -r->err->code;
         if (depth >= DEPTH && dir != r->top) {
                 char fresh[64];
                 snprintf(fresh, sizeof fresh, ".paddock-deep-%d-%lu", (int)getpid(), r->raised++);
                 if (renameat(dir, name, r->top, fresh) == 0)
                         return 0; /* met again when the top is read once more */
         }
-        int result = remove_entries(r, sub, depth + 1);
-        if (result < 0)
-                return result;
-        if (unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                return error_sys(r->err, errno, "cannot remove directory %s", name);
-        return 0;
-}
-
-static int remove_entries(struct removal *r, int dir, int depth)
-{
-        int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (copy < 0)
-                return error_sys(r->err, errno, "cannot read a directory to remove it");
-        cleanup_dir DIR *entries = fdopendir(copy);
-        if (!entries) {
-                close(copy);
-                return error_sys(r->err, errno, "cannot read a directory to remove it");
-        }
         for (;;) {
-                bool any = false;
-                struct dirent *entry;
-                while ((entry = readdir(entries))) {
-                        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                                continue;
-                        any = true;
-                        int result = remove_entry(r, dir, entry->d_name, entry->d_type, depth);
-                        if (result < 0)
-                                return result;
-                }
-                /* Once more from the start: entries raised from below, or made by a process that is just dying. */
-                if (!any)
+                int result = remove_entries(r, entries, depth + 1);
+                if (result < 0)
+                        return result;
+                if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
                         return 0;
+                if (errno != ENOTEMPTY && errno != EEXIST)
+                        return error_sys(r->err, errno, "cannot remove directory %s", name);
+                /* Once more from the start: entries raised from below, or made by a process that is just dying. */
                 rewinddir(entries);
         }
 }
 
+static int remove_entries(struct removal *r, DIR *entries, int depth)
+{
+        struct dirent *entry;
+        while ((entry = readdir(entries))) {
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                int result = remove_entry(r, dirfd(entries), entry->d_name, entry->d_type, depth);
+                if (result < 0)
+                        return result;
+        }
+        return 0;
+}
+
 int tree_remove(int dir, const char *name, struct error *err)
 {
-        struct stat st;
-        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : error_sys(err, errno, "cannot look at %s", name);
-        if (!S_ISDIR(st.st_mode))
-                return unlinkat(dir, name, 0) == 0 || errno == ENOENT ? 0
-                                                                      : error_sys(err, errno, "cannot remove %s", name);
-        if ((st.st_mode & 0700) != 0700)
-                (void)!fchmodat(dir, name, 0700, 0); /* if it may not, the next call says so */
-        cleanup_close int top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (top < 0)
-                return error_sys(err, errno, "cannot open %s to remove it", name);
-        struct removal r = {.top = top, .device = st.st_dev, .err = err};
-        int result = remove_entries(&r, top, 0);
-        if (result < 0)
-                return result;
-        if (unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        struct removal r = {.top = -1, .err = err};
+        if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
                 return error_sys(err, errno, "cannot remove %s", name);
-        return 0;
+        cleanup_dir DIR *entries = open_to_empty(&r, dir, name, 0);
+        if (!entries)
+                return -err->code;
+        r.top = dirfd(entries);
+        for (;;) {
+                int result = remove_entries(&r, entries, 0);
+                if (result < 0)
+                        return result;
+                if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                        return 0;
+                if (errno != ENOTEMPTY && errno != EEXIST)
+                        return error_sys(err, errno, "cannot remove directory %s", name);
+                rewinddir(entries);
+        }
 }
 
 int tree_make(const char *path, unsigned mode, struct error *err)

@@ -29,7 +29,9 @@ struct launch {
         const struct system *system; /* what the plan was made on */
         int join_user, join_mount; /* namespaces of a living run of the same environment, or -1: the view is made anew */
         void (*ready)(void *context, int init); /* the view stands; `init` is its first process. May be NULL */
-        void *context;
+        void (*over)(void *context); /* no process of the environment runs any more but its init, which is ending and takes the view
+                                      * down meanwhile. Not called when init was killed. May be NULL */
+        void *context; /* of both */
 };
 
 struct outcome {

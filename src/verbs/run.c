@@ -157,6 +157,7 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                                 .state = s->directory, .alive = s->alive, .scratch = !s->name,
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
                                 .join_user = s->join_user, .join_mount = s->join_mount, .ready = s->name ? session_ready : NULL,
+                                .over = session_over,
                                 .context = s};
         return host_run(&launch, outcome, err);
 }

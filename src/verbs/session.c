@@ -195,6 +195,16 @@ void session_ready(void *context, int init)
         s->setup = -1;
 }
 
+void session_over(void *context)
+{
+        struct session *s = context;
+        cleanup_error struct error unheard = ERROR_INIT; /* session_end() tries again */
+        if (s->scratch && s->directory >= 0 && store_scratch_remove(&s->store, s->scratch, &unheard) == 0) {
+                free(s->scratch);
+                s->scratch = NULL;
+        }
+}
+
 int session_end(struct session *s, struct error *err)
 {
         int result = 0;

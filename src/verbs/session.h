@@ -37,5 +37,8 @@ int session_join(struct session *s, const struct plan *plan, struct error *err);
 /* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */
 void session_ready(void *context, int init);
 
+/* Nothing writes in the layer any more (host_run()'s `over`): removes what a scratch run leaves. `context` is the session. */
+void session_over(void *context);
+
 /* The run is over. Removes what a scratch run leaves. */
 int session_end(struct session *s, struct error *err);

@@ -179,21 +179,25 @@ static int live(const struct birth *birth, pid_t program, int terminal, int sign
         }
 }
 
+/* Ends whatever else lives in this process space. */
+static void end_all(void)
+{
+        if (kill(-1, SIGKILL) < 0)
+                return; /* nobody */
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+                ;
+}
+
 /* The paddock outside was killed: everything ends, and a scratch environment's directory goes too. */
 static void clean_up(int state, const struct remains *remains)
 {
-        kill(-1, SIGKILL);
-        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-                ;
+        end_all();
         cleanup_error struct error unheard = ERROR_INIT; /* nobody is left to be told */
         if (state >= 0) {
                 tree_remove(state, "layer", &unheard);
                 tree_remove(state, "inner", &unheard);
                 unlinkat(state, "alive.lock", 0);
         }
-        char layer[64];
-        snprintf(layer, sizeof layer, "/proc/self/fd/%d", state);
-        umount2(layer, MNT_DETACH); /* a mount point cannot be removed; with a new root it is none any more */
         if (remains->parent >= 0)
                 unlinkat(remains->parent, remains->name, AT_REMOVEDIR);
 }
@@ -228,8 +232,9 @@ _Noreturn void init_main(struct birth *birth)
                 if (enter_namespaces(birth, &w, &err) < 0)
                         forbidden(birth, &err);
                 if (launch->scratch && launch->state >= 0)
-                        remains.parent = open_tree(AT_FDCWD, birth->superuser ? SUPERUSER_PARENT : "..",
-                                                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                        remains.parent = birth->superuser ? open_tree(AT_FDCWD, SUPERUSER_PARENT,
+                                                                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+                                                          : birth->parent;
                 if ((!birth->superuser && inherit_reopen(birth->inherit, &err) < 0) || view_build(&w, &err) < 0)
                         give_up(birth, &err);
         }
@@ -263,6 +268,8 @@ _Noreturn void init_main(struct birth *birth)
                 clean_up(launch->scratch ? w.layer : -1, &remains);
                 _exit(125);
         }
+        end_all();
         *birth->status = status;
-        _exit(0); /* the kernel ends whatever else lives in this process space */
+        close(birth->socket); /* which wakes the paddock outside before the kernel has taken down what this process holds */
+        _exit(0);
 }

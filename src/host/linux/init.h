@@ -23,6 +23,7 @@ struct birth {
         sigset_t signals;            /* mask that the program starts with */
         unsigned uid, gid, umask;
         int socket;                  /* to the paddock outside */
+        int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */
         int *status;                 /* shared with it: how the program ended, -1 before */
         bool terminal;               /* the program gets a terminal of its own */
         bool foreground;             /* and has it from the start */

@@ -105,7 +105,7 @@ static void handle_report(struct watch *w, struct error *err)
         struct report report;
         int fd = -1;
         if (report_receive(w->socket, &report, &fd) != 1) {
-                w->ended = true; /* init is gone; how the program ended stands in the shared status */
+                w->ended = true; /* init is going; how the program ended stands in the shared status */
                 return;
         }
         switch ((enum report_type)report.type) {
@@ -274,6 +274,8 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         if (result < 0) { /* init waits for a word that does not come: it sees the socket close */
                 close(steal_fd(&ours));
         }
+        if (w->launch->over && *birth->status >= 0)
+                w->launch->over(w->launch->context); /* while the kernel takes down init's mounts, which takes it as long */
         /* Init is the last to die: when it is reaped, nothing of the environment lives any more. */
         while (waitpid(w->init, NULL, 0) < 0 && errno == EINTR)
                 ;
@@ -298,7 +300,7 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
                 return error_sys(err, errno, "cannot share memory with the environment's first process");
         *shared = -1;
         struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(),
-                              .status = shared, .terminal = w.terminal.outer >= 0, .joining = launch->join_user >= 0};
+                              .parent = -1, .status = shared, .terminal = w.terminal.outer >= 0, .joining = launch->join_user >= 0};
         /* In a pipeline the terminal is only taken when the program asks for it. */
         w.terminal.whole = inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
         birth.foreground = birth.terminal && w.terminal.whole && terminal_is_foreground(&w.terminal);
@@ -316,6 +318,11 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
                 result = error_sys(err, errno, "cannot watch signals");
         if (result == 0 && launch->state >= 0 && fchdir(launch->state) < 0)
                 result = error_sys(err, errno, "cannot enter the environment's directory");
+        /* Through the mount outside: a clone of it would be one more for the kernel to take down at the end. */
+        cleanup_close int parent = launch->scratch && launch->state >= 0
+                                           ? openat(launch->state, "..", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                           : -1;
+        birth.parent = parent;
         if (result == 0 && launch->plan->superuser && !birth.joining) {
                 result = superuser_prepare(&superuser, launch->system, launch->name ? launch->name : launch->scratch_name,
                                            err);

@@ -316,16 +316,19 @@ static int enter_root(struct workplace *w, struct error *err)
         return chdir("/") < 0 ? error_sys(err, errno, "cannot enter the root of the view") : 0;
 }
 
-/* The environment's directory through a mount that stays writable when the rest is made read-only, attached on itself so
- * that an overlay accepts it. In memory it is a directory of the stage. */
+/* The environment's directory through a mount that stays writable when the rest is made read-only, attached on the stage because an
+ * overlay refuses one that stands nowhere (and not on itself: the paddock outside would wait for the kernel to unmount it when it
+ * removes the directory). In memory it is a directory of the stage. */
 static int open_layer(struct workplace *w, int clone, struct error *err)
 {
         if (clone < 0) { /* nothing to keep */
                 w->layer = stage_directory(w, "memory", 0, 0700, err);
                 return w->layer < 0 ? w->layer : 0;
         }
-        cleanup_close int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (here < 0 || kernel_attach(clone, here) < 0)
+        cleanup_close int point = stage_directory(w, "state", 0, 0700, err);
+        if (point < 0)
+                return point;
+        if (kernel_attach(clone, point) < 0)
                 return error_sys(err, errno, "cannot attach the environment's directory");
         w->layer = openat(clone, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return w->layer < 0 ? error_sys(err, errno, "cannot open the environment's directory") : 0;
@@ -344,11 +347,10 @@ int view_build(struct workplace *w, struct error *err)
         }
         for (size_t i = 0; result == 0 && i < plan->count; i++)
                 result = sources_of(w, &plan->ops[i], &opened[i], err);
-        cleanup_close int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         w->devices_fd = open(w->devices, O_PATH | O_DIRECTORY | O_CLOEXEC); /* now: the stage may cover the name */
         if (result == 0)
                 result = open_root(w, err);
-        if (result == 0 && home >= 0 && fchdir(home) == 0)
+        if (result == 0)
                 result = open_layer(w, clone, err);
         for (size_t i = 0; result == 0 && i < plan->count; i++) {
                 bool first_of_new = plan->new_root && i == 0;
