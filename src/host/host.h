@@ -13,7 +13,7 @@
 
 #define cleanup_system __attribute__((cleanup(host_survey_clear)))
 
-/* Looks at the main system: identity, mounts, working directory, sockets. `store` is the state directory of paddock
+/* Looks at the main system: identity, mounts, working directory. `store` is the state directory of paddock
  * (may be NULL) and `layer` where the environment's own state will lie (NULL: in memory). */
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err);
 void host_survey_clear(struct system *system);

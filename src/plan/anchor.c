@@ -59,9 +59,8 @@ static bool consider(struct resolver *r, const char *path)
         }
         const struct look *look = &r->system->look;
         struct file file;
-        if (look->writable && !look->writable(look->context, path))
-                return false;
-        if (look->file(look->context, path, &file) < 0 || file.type != FILE_DIRECTORY || !file.writable)
+        /* In this order: few are writable, and it is one question for the others. */
+        if (!look->writable(look->context, path) || look->file(look->context, path, &file) < 0 || file.type != FILE_DIRECTORY)
                 return false;
         node_add(r, NODE_PRIVATE, path, path, false);
         return true;
@@ -100,9 +99,9 @@ static char *topmost_writable(struct resolver *r, const char *path)
 {
         cleanup_free char *best = NULL;
         for (cleanup_free char *p = memory_string(path); p[1];) {
+                const struct look *look = &r->system->look;
                 struct file file;
-                if (r->system->look.file(r->system->look.context, p, &file) < 0 || file.type != FILE_DIRECTORY ||
-                    !file.writable)
+                if (!look->writable(look->context, p) || look->file(look->context, p, &file) < 0 || file.type != FILE_DIRECTORY)
                         break;
                 free(best);
                 best = memory_string(p);

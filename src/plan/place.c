@@ -82,19 +82,31 @@ static void session_nodes(struct resolver *r)
         }
 }
 
+/* Could sockets of the main system be reached through `node`? */
+static bool shows_sockets(const struct resolver *r, const struct node *node)
+{
+        return node && (node->kind == NODE_MIRROR || (node->kind == NODE_PRIVATE && !node->path[1] && !r->system->superuser));
+}
+
 static void seal_sockets(struct resolver *r)
 {
-        for (size_t i = 0; i < r->system->socket_count; i++) {
+        const struct look *look = &r->system->look;
+        bool any = false;
+        for (size_t i = 0; i < r->count; i++)
+                any |= shows_sockets(r, &r->nodes[i]);
+        char **sockets = NULL;
+        int count = any && look->sockets ? look->sockets(look->context, &sockets) : 0;
+        for (int i = 0; i < count; i++) {
                 cleanup_error struct error gone = ERROR_INIT; /* a name that leads nowhere needs no cover */
-                cleanup_free char *path = walk_outside(r->system, r->system->sockets[i], &gone);
+                cleanup_free char *path = walk_outside(r->system, sockets[i], &gone);
                 struct node *node = path ? node_governing(r, path) : NULL;
-                bool through = node && (node->kind == NODE_MIRROR || (node->kind == NODE_PRIVATE && !node->path[1] &&
-                                                                      !r->system->superuser));
-                if (!through || (strcmp(node->path, path) == 0 && node->asked))
+                free(sockets[i]);
+                if (!shows_sockets(r, node) || (strcmp(node->path, path) == 0 && node->asked))
                         continue;
                 struct node *seal = node_add(r, NODE_SEAL, path, path, false);
                 seal->why = memory_string("a socket of the main system");
         }
+        free(sockets);
 }
 
 /* In a shared tree a directory above the state could be renamed, and the state with it. The kernel does not rename what carries

@@ -18,7 +18,6 @@ struct file {
         enum file_type type; /* FILE_NONE: there is no such name */
         unsigned mode;       /* permission bits, 07777 */
         bool mine;           /* owned by the invoking user */
-        bool writable;       /* the invoking user may write it (for a directory: make names in it) */
         bool covered;        /* it cannot be looked at (permission): treated as a directory that nobody enters */
 };
 
@@ -37,8 +36,11 @@ struct look {
         int (*entries)(void *context, const char *path, int limit, char ***names);
         /* As entries, but of those (no more than `limit` either) only what may be a directory. May be NULL: use entries. */
         int (*directories)(void *context, const char *path, int limit, char ***names);
-        /* A cheap question before file(): could the invoking user write `path`, whatever it is? May be NULL: perhaps. */
+        /* May the invoking user write `path` (for a directory: make names in it), whatever it is? */
         bool (*writable)(void *context, const char *path);
+        /* Path sockets that something listens on and the user may reach, as entries() gives names. May be NULL: none. Asked only when
+         * some may have to be covered. */
+        int (*sockets)(void *context, char ***paths);
 };
 
 struct mount {
@@ -75,6 +77,4 @@ struct system {
         char *store;    /* where the state of the environment being planned lies; NULL: its layer is in memory */
         struct stack *stacks; /* inside another environment: what its layers consist of */
         size_t stack_count;
-        char **sockets; /* path sockets that something listens on and the user may reach; for sealing */
-        size_t socket_count;
 };

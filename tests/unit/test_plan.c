@@ -46,9 +46,15 @@ static int fake_look(void *context, const char *path, struct file *file)
         *file = (struct file){.type = FILE_NONE};
         if (!found)
                 return 0;
-        *file = (struct file){.type = found->type, .mode = 0755, .mine = found->mine,
-                              .writable = found->mine || fake->everything_writable};
+        *file = (struct file){.type = found->type, .mode = 0755, .mine = found->mine};
         return 0;
+}
+
+static bool fake_writable(void *context, const char *path)
+{
+        const struct fake *fake = context;
+        const struct fake_file *found = fake_find(fake, path);
+        return found && (found->mine || fake->everything_writable);
 }
 
 static char *fake_link(void *context, const char *path)
@@ -96,7 +102,8 @@ static struct fake ordinary_tree = {tree, TREE, false};
 
 static struct system ordinary(bool many_mounts)
 {
-        return (struct system){.look = {&ordinary_tree, fake_look, fake_link, NULL, fake_entries},
+        return (struct system){.look = {.context = &ordinary_tree, .file = fake_look, .link = fake_link, .entries = fake_entries,
+                                        .writable = fake_writable},
                                .mounts = mounts, .mount_count = many_mounts ? 4 : 2, .uid = 1000, .gid = 1000,
                                .cwd = (char *)"/home/u/d", .home = (char *)"/home/u",
                                .state = (char *)"/home/u/.state/paddock", .store = (char *)"/home/u/.state/paddock"};

@@ -42,33 +42,54 @@ static enum inherit_what judge(int fd)
         }
 }
 
+/* Takes note of descriptor `fd`. Returns whether it is open. */
+static bool note(struct inherit *inherit, int fd)
+{
+        int flags = fcntl(fd, F_GETFD);
+        if (flags < 0)
+                return false;
+        if (fd > inherit->open)
+                inherit->open = fd;
+        if (fd >= INHERIT_LIMIT || (flags & FD_CLOEXEC))
+                return true;
+        enum inherit_what what = judge(fd);
+        inherit->what[fd] = (unsigned char)what;
+        if (what != INHERIT_CLOSE && fd > inherit->highest)
+                inherit->highest = fd;
+        inherit->terminal |= what == INHERIT_TERMINAL;
+        inherit->reopen |= what == INHERIT_READ_ONLY;
+        if (what == INHERIT_DIRECTORY) {
+                char link[64], name[4097];
+                snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+                ssize_t n = readlink(link, name, sizeof name - 1);
+                name[n > 0 ? n : 0] = '\0';
+                inherit->directory[fd] = memory_string(name);
+        }
+        return true;
+}
+
 int inherit_survey(struct inherit *inherit, struct error *err)
 {
         memset(inherit, 0, sizeof *inherit);
         inherit->highest = -1;
+        /* Since Linux 6.2 the size of this directory is the number of open descriptors, most often the lowest: to ask for each costs
+         * less than to list them, for which the kernel makes an inode for every one. */
+        struct stat st;
+        off_t left = stat("/proc/self/fd", &st) == 0 ? st.st_size : 0;
+        if (left > 0) {
+                for (int fd = 0; left > 0 && fd < INHERIT_LIMIT; fd++)
+                        left -= note(inherit, fd);
+                if (left == 0)
+                        return 0;
+        }
         cleanup_dir DIR *dir = opendir("/proc/self/fd");
         if (!dir)
                 return error_sys(err, errno, "cannot read /proc/self/fd");
         struct dirent *entry;
         while ((entry = readdir(dir))) {
                 int fd = atoi(entry->d_name);
-                if (entry->d_name[0] != '.' && fd > inherit->open && fd < 65536)
-                        inherit->open = fd;
-                if (entry->d_name[0] == '.' || fd >= INHERIT_LIMIT || (fcntl(fd, F_GETFD) & FD_CLOEXEC))
-                        continue;
-                enum inherit_what what = judge(fd);
-                inherit->what[fd] = (unsigned char)what;
-                if (what != INHERIT_CLOSE && fd > inherit->highest)
-                        inherit->highest = fd;
-                inherit->terminal |= what == INHERIT_TERMINAL;
-                inherit->reopen |= what == INHERIT_READ_ONLY;
-                if (what == INHERIT_DIRECTORY) {
-                        char link[64], name[4097];
-                        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-                        ssize_t n = readlink(link, name, sizeof name - 1);
-                        name[n > 0 ? n : 0] = '\0';
-                        inherit->directory[fd] = memory_string(name);
-                }
+                if (entry->d_name[0] != '.' && fd < 65536 && (left <= 0 || fd >= INHERIT_LIMIT))
+                        note(inherit, fd);
         }
         return 0;
 }

@@ -12,7 +12,17 @@
 #include "base/text.h"
 #include "host/linux/kernel.h"
 
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
+
+/* On a tmpfs there is nothing to sync, and so no need to say that it is not wanted: for that overlay would make, and somebody have to
+ * remove, four names in each work directory. */
+static bool is_in_memory(int directory)
+{
+        struct statfs fs;
+        return fstatfs(directory, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
 
 /* `userxattr`: marks go to user.overlay.*, which an ordinary user may set. `volatile`: no syncing of a layer that is thrown
  * away. Neither redirect_dir nor metacopy can be had with userxattr: renaming a lower directory gives EXDEV, and mv copes. */
@@ -24,7 +34,7 @@ int overlay_mount(int target, const int *lower, size_t lower_count, int upper, i
         for (size_t i = 0; i < lower_count; i++)
                 text_addf(&options, "%s%d", i ? ":" : "", lower[i]);
         if (upper >= 0)
-                text_addf(&options, ",upperdir=%d,workdir=%d%s", upper, work, is_volatile ? ",volatile" : "");
+                text_addf(&options, ",upperdir=%d,workdir=%d%s", upper, work, is_volatile && !is_in_memory(upper) ? ",volatile" : "");
         cleanup_free char *shown = text_escape(path);
         if (options.length > 4000)
                 return error_set(err, E2BIG, "%s: too many directories united in one place", shown);

@@ -17,23 +17,32 @@
 /* Reads a /proc file whole, whatever it says its size is. Fresh memory, or NULL with errno. */
 static char *read_proc(const char *path)
 {
+        char small[16384]; /* holds most of them without asking the kernel for memory and giving it back */
         cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return NULL;
-        size_t length = 0, capacity = 16384;
-        char *data = memory_new(capacity);
+        size_t length = 0, capacity = sizeof small;
+        cleanup_free char *large = NULL;
         for (;;) {
-                ssize_t n = read(fd, data + length, capacity - length - 1);
+                ssize_t n = read(fd, (large ? large : small) + length, capacity - length - 1);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
                         break;
                 length += (size_t)n;
-                if (length + 1 == capacity)
-                        data = memory_grow(data, capacity *= 2, 1);
+                if (length + 1 < capacity)
+                        continue;
+                bool first = !large;
+                large = memory_grow(large, capacity *= 2, 1);
+                if (first)
+                        memcpy(large, small, length);
         }
-        data[length] = '\0';
-        return data;
+        if (!large) {
+                small[length] = '\0';
+                return memory_string(small);
+        }
+        large[length] = '\0';
+        return steal_pointer(&large);
 }
 
 static int look_file(void *context, const char *path, struct file *file)
@@ -56,7 +65,6 @@ static int look_file(void *context, const char *path, struct file *file)
                                              : FILE_OTHER;
         file->mode = st.st_mode & 07777;
         file->mine = st.st_uid == system->uid;
-        file->writable = file->type != FILE_SYMLINK && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
         return 0;
 }
 
@@ -202,10 +210,12 @@ static int read_mounts(struct system *system, struct error *err)
 
 /* Path sockets that something listens on, from /proc/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", where a
  * set bit 16 in Flags (__SO_ACCEPTCON) means listening and datagram sockets (Type 0002) need none. */
-static void read_sockets(struct system *system)
+static int look_sockets(void *context, char ***paths)
 {
+        (void)context;
         cleanup_free char *text = read_proc("/proc/net/unix");
-        size_t capacity = 0;
+        int count = 0, capacity = 0;
+        *paths = NULL;
         for (char *rest = text, *line; rest && (line = strsep(&rest, "\n"));) {
                 char *path = strchr(line, '/'), *save = NULL;
                 if (!path || path == line || path[-1] != ' ')
@@ -217,8 +227,9 @@ static void read_sockets(struct system *system)
                 const char *flags = strtok_r(NULL, " ", &save), *type = strtok_r(NULL, " ", &save);
                 bool reachable = flags && type && ((strtoul(flags, NULL, 16) & 0x10000) || strcmp(type, "0002") == 0);
                 if (reachable && access(kept, W_OK) == 0)
-                        *vector_add(system->sockets, system->socket_count, capacity) = steal_pointer(&kept);
+                        *vector_add(*paths, count, capacity) = steal_pointer(&kept);
         }
+        return count;
 }
 
 /* The index that a surrounding environment leaves: "PARTS<TAB>NUMBER<TAB>PATH" a line, the path escaped. */
@@ -265,7 +276,7 @@ static char *absolute_variable(const char *name)
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err)
 {
         *system = (struct system){.look = {.file = look_file, .link = look_link, .opaque = look_opaque, .entries = look_entries,
-                                           .directories = look_directories, .writable = look_writable},
+                                           .directories = look_directories, .writable = look_writable, .sockets = look_sockets},
                                   .uid = geteuid(),
                                   .gid = getegid(),
                                   .superuser = really_root(),
@@ -283,10 +294,8 @@ int host_survey(struct system *system, const char *store, const char *layer, str
                 char canonical[PATH_MAX + 1];
                 system->state = memory_string(realpath(store, canonical) ? canonical : store);
         }
-        if (result == 0) {
-                read_sockets(system);
+        if (result == 0)
                 read_stacks(system);
-        }
         if (result < 0)
                 host_survey_clear(system);
         return result;
@@ -300,8 +309,6 @@ void host_survey_clear(struct system *system)
                 free(system->mounts[i].device);
                 free(system->mounts[i].root);
         }
-        for (size_t i = 0; i < system->socket_count; i++)
-                free(system->sockets[i]);
         for (size_t i = 0; i < system->stack_count; i++) {
                 while (system->stacks[i].count)
                         free(system->stacks[i].layers[--system->stacks[i].count]);
@@ -310,7 +317,6 @@ void host_survey_clear(struct system *system)
         }
         free(system->stacks);
         free(system->mounts);
-        free(system->sockets);
         free(system->cwd);
         free(system->home);
         free(system->tmpdir);
