@@ -102,6 +102,15 @@ in_terminal()
         nothing_left
 }
 
+@test "terminal: a stop sent to paddock that the program ignores is forgotten when Ctrl-Z is typed" {
+        in_terminal 'expect \$ ' 'send bash -c \x27"$PADDOCK" run sh -c "trap \\"\\" TSTP; echo ready; read x; trap - TSTP; echo again; read y"; true\x27\n' \
+                'expect \nready' \
+                'shell p=$(cat /proc/$CHILD/task/$CHILD/children); p=${p% }; p=$(cat /proc/$p/task/$p/children); kill -TSTP ${p% }' \
+                'sleep 0.3' 'send on\n' 'expect \nagain' 'send \x1a' 'expect Stopped' 'expect \$ ' \
+                'send kill -9 %1; sleep 0.3; exit 0\n' 'sleep 0.5' 'send exit 0\n' -- env PS1='$ ' bash --norc --noediting -i
+        expect_status 0
+}
+
 @test "terminal: Ctrl-Z, then bg: a program that does not read goes on" {
         in_terminal 'expect \$ ' 'send "$PADDOCK" run --share . sh -c \x27echo ready; while [ ! -e stop ]; do sleep 0.05; done; touch over\x27\n' \
                 'expect \nready' 'send \x1a' 'expect Stopped' 'expect \$ ' 'send bg\n' 'expect \$ ' \

@@ -158,6 +158,8 @@ static void watch_until_end(struct watch *w, struct error *err)
                         terminal_relay_output(t);
                 if (t->outer >= 0 && (fds[3].revents || (t->pending_count && fds[2].revents & POLLOUT)))
                         terminal_relay_input(t);
+                if (t->stop_typed) /* a stop that was sent to us before came to nothing: the program ignores it */
+                        w->told_to_stop = t->stop_typed = false;
                 if (fds[0].revents)
                         handle_report(w, err);
         }

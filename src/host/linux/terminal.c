@@ -151,6 +151,9 @@ void terminal_relay_input(struct terminal *t)
                         return;
                 }
                 t->pending_count = (size_t)n;
+                struct termios inner;
+                if (tcgetattr(t->inner, &inner) == 0 && memchr(t->pending, inner.c_cc[VSUSP], t->pending_count))
+                        t->stop_typed = true;
         }
         ssize_t n = write(t->inner, t->pending, t->pending_count);
         if (n > 0) {

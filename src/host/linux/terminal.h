@@ -24,6 +24,7 @@ struct terminal {
         bool controlling; /* it is this session's; else nobody stops us from reading it */
         bool raw;   /* the outer one is taken */
         bool input_ended;
+        bool stop_typed;      /* the key that stops a job was among the input since whoever looks at this cleared it */
         bool whole;           /* input and output are the terminal's: nobody else of a pipeline writes to it */
         struct termios saved; /* of the outer one, as it was found */
         struct termios given; /* what the inner one started with, as the kernel gave it back */
