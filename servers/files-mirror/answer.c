@@ -8,6 +8,7 @@
  */
 #include "mirror.h"
 #include "control.h"
+#include "readahead.h"
 #include "serve.h"
 #include "standin.h"
 #include "watch.h"
@@ -260,6 +261,8 @@ static void answer_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
                 fuse_reply_err(req, errno);
         else
                 fuse_reply_buf(req, buffer, done);
+        if (offset == 0)
+                readahead_note(m, id);
         if (close_it)
                 close(fd);
 }

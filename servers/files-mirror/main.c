@@ -2,6 +2,7 @@
 /* The id-mirror server: options, the connection, the end. README.md is its contract. */
 #include "control.h"
 #include "mirror.h"
+#include "readahead.h"
 #include "serve.h"
 #include "watch.h"
 
@@ -78,7 +79,8 @@ int main(int argc, char **argv)
                 {"blank", 'b', "PATH", 0, "an empty directory", 0},
                 {"record", 'r', "FD", 0, "where names are written that had to be shown without content", 0},
                 {0}};
-        static const struct argp argp = {options, parse, "[ROOT]", "Shows a directory tree with its owners as an environment's.",
+        static const struct argp argp = {options, parse, "[ROOT]",
+                                         "Shows a directory tree with its owners as an environment's.",
                                          0, 0, 0};
         cleanup_error struct error err = ERROR_INIT;
         struct mirror m = {.root = -1, .control = -1, .record = -1, .ids = 65536, .node_limit = NODE_LIMIT};
@@ -104,7 +106,9 @@ int main(int argc, char **argv)
                 return 1;
         control_listen(&m);
         watch_start(&m);
+        m.readahead = readahead_start(&m);
         serve(&m);
+        readahead_end(m.readahead);
         watch_end(&m);
         fuse_session_destroy(m.session);
         node_tree_end(&m.tree);

@@ -13,6 +13,7 @@
 
 struct device; /* look.c */
 struct watcher; /* watch.c */
+struct readahead; /* readahead.c */
 
 struct mirror {
         int root;              /* O_PATH: the directory that is shown */
@@ -27,6 +28,7 @@ struct mirror {
         struct device *devices;
         size_t device_count;
         struct watcher *watcher; /* NULL: no notification of changes, attributes are kept for a second */
+        struct readahead *readahead; /* or NULL */
         struct fuse_session *session;
         atomic_uint epoch; /* grows when something changed outside: descriptors opened before may lead elsewhere now */
         size_t node_limit; /* asks for names to be dropped when more than this many are known */

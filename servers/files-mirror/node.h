@@ -35,6 +35,7 @@ struct node {
         uint16_t type;       /* S_IFMT bits of what was last seen */
         bool absent_told;    /* a directory in which a name was said not to exist */
         bool watch_refused;
+        bool stored;         /* the kernel was given the content */
 };
 
 struct node_tree {

@@ -29,14 +29,14 @@ struct keeps *thread_keeps(void)
         return keeps_of_thread;
 }
 
-static void keeps_start(struct keeps *keeps)
+void keeps_start(struct keeps *keeps)
 {
         *keeps = (struct keeps){.buffer = memory_new(SERVE_ROOM)};
         directories_start(&keeps->directories);
         keeps_of_thread = keeps;
 }
 
-static void keeps_end(struct keeps *keeps)
+void keeps_end(struct keeps *keeps)
 {
         directories_end(&keeps->directories);
         for (size_t i = 0; i < KEPT_FILES; i++)

@@ -44,6 +44,9 @@ struct keeps {
 };
 #define SERVE_ROOM (1U << 20) /* as much as the kernel asks for at once */
 
+/* Gives the calling thread something to keep things in, and takes it away again. */
+void keeps_start(struct keeps *keeps);
+void keeps_end(struct keeps *keeps);
 /* What the calling thread keeps. libfuse calls the answers without a context of the thread. */
 struct keeps *thread_keeps(void);
 

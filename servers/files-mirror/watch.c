@@ -29,7 +29,7 @@ struct watcher {
 /* What one batch of events takes back from the kernel. Collected under the lock, told without it. */
 struct news {
         struct one {
-                uint64_t node;   /* of which attributes and pages go */
+                uint64_t node;   /* of which attributes and pages go; NODE_NONE: of nothing known */
                 uint64_t parent; /* in which `name` goes; NODE_NONE: no name does */
                 char *name;
         } *list;
@@ -104,12 +104,14 @@ void watch_forget(struct mirror *m, struct node *node)
                 unwatch(m->watcher, node);
 }
 
-static void add(struct news *news, const struct node *node, const struct node *parent, const char *name)
+static void add(struct news *news, struct node *node, const struct node *parent, const char *name)
 {
         struct one *one = vector_add(news->list, news->count, news->capacity);
+        if (node)
+                node->stored = false;
         one->node = node ? node_id(node) : NODE_NONE;
         one->parent = parent ? node_id(parent) : NODE_NONE;
-        one->name = name ? memory_string(name) : NULL;
+        one->name = name && parent ? memory_string(name) : NULL;
 }
 
 /* Lock held. */
@@ -146,15 +148,13 @@ static void collect(struct mirror *m, const struct inotify_event *event, struct 
                         news->drop = true;
                         if (child->type == S_IFDIR)
                                 *vector_add(news->moved, news->moved_count, news->moved_capacity) = node_id(child);
-                } else if (directory->absent_told) {
+                } else {
                         add(news, NULL, directory, event->name);
-                        news->drop = true;
+                        news->drop |= directory->absent_told;
                         directory->absent_told = false; /* the names go, and with them what was told */
                 }
-        } else if (child) {
-                add(news, child, NULL, NULL);
-        } else if (!event->len) {
-                add(news, directory, NULL, NULL);
+        } else {
+                add(news, event->len ? child : directory, directory, event->len ? event->name : NULL);
         }
 }
 
@@ -178,20 +178,35 @@ static void collect_below(struct mirror *m, const struct news *from, struct news
         }
 }
 
-static void tell(struct mirror *m, struct news *news)
+static void news_end(struct news *news)
+{
+        for (size_t i = 0; i < news->count; i++)
+                free(news->list[i].name);
+        free(news->list);
+        free(news->moved);
+        *news = (struct news){0};
+}
+
+/* Takes back. `again`: what was answered while it was taken back the first time, and arrived later, goes as well. */
+static void tell(struct mirror *m, const struct news *news, bool again)
 {
         for (size_t i = 0; i < news->count; i++) {
                 const struct one *one = &news->list[i];
-                if (one->parent != NODE_NONE && one->name[0])
+                uint64_t id = one->node;
+                if (again && one->name && id == NODE_NONE) {
+                        pthread_mutex_lock(&m->tree.lock);
+                        const struct node *parent = node_find(&m->tree, one->parent);
+                        const struct node *node = parent ? node_child(&m->tree, parent, one->name) : NULL;
+                        id = node ? node_id(node) : NODE_NONE;
+                        pthread_mutex_unlock(&m->tree.lock);
+                }
+                if (one->name && one->name[0])
                         fuse_lowlevel_notify_inval_entry(m->session, one->parent, one->name, strlen(one->name));
-                if (one->node != NODE_NONE)
-                        fuse_lowlevel_notify_inval_inode(m->session, one->node, 0, 0);
-                free(one->name);
+                if (id != NODE_NONE)
+                        fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
         }
         if (news->drop)
                 control_drop_names(m);
-        free(news->list);
-        free(news->moved);
 }
 
 /* Reads what has happened. Returns after the queue is empty. */
@@ -219,23 +234,30 @@ static void *watch(void *context)
 {
         struct mirror *m = context;
         struct watcher *w = m->watcher;
+        struct news before = {0};
         for (;;) {
                 struct pollfd fds[] = {{.fd = w->stop, .events = POLLIN},
                                        {.fd = w->inotify, .events = POLLIN},
                                        {.fd = w->mounts, .events = POLLPRI}};
-                if (poll(fds, 3, -1) < 0 && errno != EINTR)
-                        return NULL;
-                if (fds[0].revents)
-                        return NULL;
+                int ready = poll(fds, 3, before.count ? WATCH_BATCH : -1);
+                if ((ready < 0 && errno != EINTR) || (ready > 0 && fds[0].revents))
+                        break;
                 struct news news = {0};
-                /* A mount is no event of a directory, and what it covers may lie anywhere. */
-                news.everything = news.drop = (fds[2].revents & (POLLPRI | POLLERR)) != 0;
-                struct pollfd pause = {.fd = w->stop, .events = POLLIN};
-                if (poll(&pause, 1, WATCH_BATCH) > 0)
-                        return NULL;
-                read_events(m, &news);
-                tell(m, &news);
+                if (ready > 0) {
+                        /* A mount is no event of a directory, and what it covers may lie anywhere. */
+                        news.everything = news.drop = (fds[2].revents & (POLLPRI | POLLERR)) != 0;
+                        struct pollfd pause = {.fd = w->stop, .events = POLLIN};
+                        if (poll(&pause, 1, WATCH_BATCH) > 0)
+                                break;
+                        read_events(m, &news);
+                }
+                tell(m, &before, true);
+                tell(m, &news, false);
+                news_end(&before);
+                before = news;
         }
+        news_end(&before);
+        return NULL;
 }
 
 void watch_start(struct mirror *m)

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Small files of a directory that is being read: see readahead.h. */
+#include "readahead.h"
+#include "serve.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* A directory in which files are read one after another. */
+struct reading {
+        uint64_t directory;
+        unsigned requests; /* reads of its files that had to be asked for */
+        unsigned wanted;   /* files to be stored now */
+        off_t at;          /* how far its entries were seen */
+        bool done;
+        unsigned used;     /* when it was last noted, for choosing the one to give up */
+};
+
+struct readahead {
+        struct mirror *m;
+        pthread_t thread;
+        pthread_mutex_t lock;
+        pthread_cond_t wanted;
+        struct reading readings[READAHEAD_DIRECTORIES];
+        unsigned clock;
+        bool ended;
+};
+
+void readahead_note(struct mirror *m, uint64_t id)
+{
+        struct readahead *r = m->readahead;
+        if (!r)
+                return;
+        pthread_mutex_lock(&m->tree.lock);
+        struct node *node = node_find(&m->tree, id), *parent = node ? node_parent(&m->tree, node) : NULL;
+        uint64_t directory = parent && parent->watch > 0 ? node_id(parent) : NODE_NONE;
+        if (node)
+                node->stored = true;
+        pthread_mutex_unlock(&m->tree.lock);
+        if (directory == NODE_NONE)
+                return;
+        pthread_mutex_lock(&r->lock);
+        struct reading *reading = &r->readings[0];
+        for (size_t i = 0; i < READAHEAD_DIRECTORIES && reading->directory != directory; i++)
+                if (r->readings[i].directory == directory || r->readings[i].used < reading->used)
+                        reading = &r->readings[i];
+        if (reading->directory != directory)
+                *reading = (struct reading){.directory = directory};
+        reading->used = ++r->clock;
+        if (++reading->requests > 1 && !reading->done && !reading->wanted) {
+                unsigned window = reading->requests < 8 ? 2U << reading->requests : READAHEAD_WINDOW;
+                reading->wanted = window < READAHEAD_WINDOW ? window : READAHEAD_WINDOW;
+                pthread_cond_signal(&r->wanted);
+        }
+        pthread_mutex_unlock(&r->lock);
+}
+
+/* Is the entry a file whose name the kernel knows and whose content it was not given? Marks it as given. */
+static uint64_t claim(struct mirror *m, uint64_t directory, const char *name)
+{
+        pthread_mutex_lock(&m->tree.lock);
+        const struct node *parent = node_find(&m->tree, directory);
+        struct node *node = parent && parent->watch > 0 ? node_child(&m->tree, parent, name) : NULL;
+        bool good = node && node->lookups && node->type == S_IFREG && !node->stored;
+        uint64_t id = good ? node_id(node) : NODE_NONE;
+        if (good)
+                node->stored = true;
+        pthread_mutex_unlock(&m->tree.lock);
+        return id;
+}
+
+/* Returns whether something was stored. */
+static bool store(struct mirror *m, uint64_t id)
+{
+        unsigned epoch = atomic_load(&m->epoch);
+        struct stat st;
+        cleanup_close int fd = look_open(m, &thread_keeps()->directories, id, O_RDONLY);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > READAHEAD_FILE)
+                return false;
+        char *buffer = thread_keeps()->buffer;
+        ssize_t got = pread(fd, buffer, READAHEAD_FILE, 0);
+        if (got != st.st_size)
+                return false;
+        struct fuse_bufvec content = FUSE_BUFVEC_INIT((size_t)got);
+        content.buf[0].mem = buffer;
+        bool stored = fuse_lowlevel_notify_store(m->session, id, 0, &content, 0) == 0;
+        /* Changed since it was read, and perhaps already taken back before it was stored. */
+        if (stored && atomic_load(&m->epoch) != epoch)
+                fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
+        return stored;
+}
+
+struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
+        uint64_t ino;
+        int64_t next;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+};
+
+/* Stores up to `wanted` files of a directory from the entry at *at on. Returns false at its end. */
+static bool store_some(struct mirror *m, uint64_t directory, off_t *at, unsigned wanted)
+{
+        char entries[4096] __attribute__((aligned(8)));
+        cleanup_close int fd = look_open(m, &thread_keeps()->directories, directory, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || (*at && lseek(fd, *at, SEEK_SET) < 0))
+                return false;
+        for (unsigned seen = 0; wanted && seen < 4 * READAHEAD_WINDOW;) {
+                long got = syscall(SYS_getdents64, fd, entries, sizeof entries);
+                if (got <= 0)
+                        return false;
+                for (long i = 0; i < got && wanted; seen++) {
+                        const struct kernel_dirent *dirent = (const void *)(entries + i);
+                        bool file = dirent->type == DT_REG || dirent->type == DT_UNKNOWN;
+                        uint64_t id = file ? claim(m, directory, dirent->name) : NODE_NONE;
+                        if (id != NODE_NONE && store(m, id))
+                                wanted--;
+                        *at = dirent->next;
+                        i += dirent->length;
+                }
+        }
+        return true;
+}
+
+static void *read_ahead(void *context)
+{
+        struct readahead *r = context;
+        struct keeps keeps;
+        keeps_start(&keeps);
+        pthread_mutex_lock(&r->lock);
+        while (!r->ended) {
+                struct reading *reading = NULL;
+                for (size_t i = 0; i < READAHEAD_DIRECTORIES; i++)
+                        if (r->readings[i].wanted)
+                                reading = &r->readings[i];
+                if (!reading) {
+                        pthread_cond_wait(&r->wanted, &r->lock);
+                        continue;
+                }
+                struct reading job = *reading;
+                pthread_mutex_unlock(&r->lock);
+                bool more = store_some(r->m, job.directory, &job.at, job.wanted);
+                pthread_mutex_lock(&r->lock);
+                if (reading->directory == job.directory) {
+                        reading->wanted = 0;
+                        reading->at = job.at;
+                        reading->done = !more;
+                }
+        }
+        pthread_mutex_unlock(&r->lock);
+        keeps_end(&keeps);
+        return NULL;
+}
+
+struct readahead *readahead_start(struct mirror *m)
+{
+        struct readahead *r = memory_new(sizeof *r);
+        r->m = m;
+        pthread_mutex_init(&r->lock, NULL);
+        pthread_cond_init(&r->wanted, NULL);
+        if (m->watcher && pthread_create(&r->thread, NULL, read_ahead, r) == 0)
+                return r;
+        free(r);
+        return NULL;
+}
+
+void readahead_end(struct readahead *r)
+{
+        if (!r)
+                return;
+        pthread_mutex_lock(&r->lock);
+        r->ended = true;
+        pthread_cond_signal(&r->wanted);
+        pthread_mutex_unlock(&r->lock);
+        pthread_join(r->thread, NULL);
+        pthread_mutex_destroy(&r->lock);
+        pthread_cond_destroy(&r->wanted);
+        free(r);
+}
