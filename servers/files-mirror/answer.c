@@ -108,6 +108,24 @@ static void told_absent(struct mirror *m, uint64_t directory, const char *name)
                 control_drop_names(m); /* the overlay knew it */
 }
 
+#define LOOKED_UP 4 /* names found one by one in a directory, after which the rest is worth a listing */
+
+/* Names are being looked up one by one, each a request. A listing tells the kernel all of a directory's names and
+ * attributes in a few; it has to be asked for from inside, because the kernel takes them only as an answer. */
+static void notice_lookup(struct mirror *m, uint64_t directory)
+{
+        char buffer[CONTROL_ROOM], *path = NULL;
+        pthread_mutex_lock(&m->tree.lock);
+        struct node *node = node_find(&m->tree, directory);
+        if (node && !node->listed && node->watch > 0 && ++node->looked_up == LOOKED_UP) {
+                node->listed = true;
+                path = node_path(&m->tree, node, node_find(&m->tree, NODE_ROOT), buffer, sizeof buffer - 1);
+        }
+        pthread_mutex_unlock(&m->tree.lock);
+        if (path)
+                control_list(m, path);
+}
+
 static void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
         struct mirror *m = mirror_of(req);
@@ -130,6 +148,8 @@ static void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                 fuse_reply_err(req, -result);
         else if (fuse_reply_entry(req, &entry) < 0 && entry.ino)
                 leave(m, entry.ino, 1); /* whoever asked was killed */
+        if (result == 0 && entry.ino)
+                notice_lookup(m, parent);
 }
 
 static void answer_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups)
@@ -255,8 +275,10 @@ static void answer_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
         char *buffer = thread_keeps()->buffer;
         size_t done = 0, wanted = size < SERVE_ROOM ? size : SERVE_ROOM;
         ssize_t got = 0;
-        while (done < wanted && (got = pread(fd, buffer + done, wanted - done, offset + (off_t)done)) > 0)
-                done += (size_t)got;
+        do { /* less than was wanted is the end of the file, or a signal: which of them, the next one says */
+                got = pread(fd, buffer + done, wanted - done, offset + (off_t)done);
+                done += got > 0 ? (size_t)got : 0;
+        } while (got > 0 && done < wanted && done % 4096 == 0);
         if (got < 0 && !done)
                 fuse_reply_err(req, errno);
         else

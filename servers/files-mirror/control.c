@@ -51,6 +51,14 @@ void control_listen(struct mirror *m)
                 pthread_detach(thread);
 }
 
+void control_list(const struct mirror *m, const char *path)
+{
+        char message[CONTROL_ROOM];
+        int length = snprintf(message, sizeof message, "d%s", path);
+        if (length > 0 && (size_t)length < sizeof message)
+                (void)!send(m->control, message, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void control_drop_names(const struct mirror *m)
 {
         (void)!send(m->control, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -36,6 +36,8 @@ struct node {
         bool absent_told;    /* a directory in which a name was said not to exist */
         bool watch_refused;
         bool stored;         /* the kernel was given the content */
+        bool listed;         /* a directory that was listed, or of which a listing was asked for */
+        uint8_t looked_up;   /* names found in it one by one, as far as it matters */
 };
 
 struct node_tree {

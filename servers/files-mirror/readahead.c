@@ -58,8 +58,9 @@ void readahead_note(struct mirror *m, uint64_t id)
         pthread_mutex_unlock(&r->lock);
 }
 
-/* Is the entry a file whose name the kernel knows and whose content it was not given? Marks it as given. */
-static uint64_t claim(struct mirror *m, uint64_t directory, const char *name)
+/* Is the entry a file whose name the kernel knows and whose content it was not given? Marks it as given. Adds to *unknown when
+ * the kernel does not know the name (yet). */
+static uint64_t claim(struct mirror *m, uint64_t directory, const char *name, unsigned *unknown)
 {
         pthread_mutex_lock(&m->tree.lock);
         const struct node *parent = node_find(&m->tree, directory);
@@ -68,6 +69,7 @@ static uint64_t claim(struct mirror *m, uint64_t directory, const char *name)
         uint64_t id = good ? node_id(node) : NODE_NONE;
         if (good)
                 node->stored = true;
+        *unknown += !node || !node->lookups;
         pthread_mutex_unlock(&m->tree.lock);
         return id;
 }
@@ -101,21 +103,24 @@ struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
         char name[];
 };
 
-/* Stores up to `wanted` files of a directory from the entry at *at on. Returns false at its end. */
+/* Stores up to `wanted` files of a directory from the entry at *at on. Returns false when there is nothing left to store. */
 static bool store_some(struct mirror *m, uint64_t directory, off_t *at, unsigned wanted)
 {
         char entries[4096] __attribute__((aligned(8)));
         cleanup_close int fd = look_open(m, &thread_keeps()->directories, directory, O_RDONLY | O_DIRECTORY);
         if (fd < 0 || (*at && lseek(fd, *at, SEEK_SET) < 0))
                 return false;
+        unsigned unknown = 0;
         for (unsigned seen = 0; wanted && seen < 4 * READAHEAD_WINDOW;) {
                 long got = syscall(SYS_getdents64, fd, entries, sizeof entries);
-                if (got <= 0)
-                        return false;
+                if (got <= 0) { /* names that the kernel did not know this time may be known the next */
+                        *at = 0;
+                        return unknown > 0;
+                }
                 for (long i = 0; i < got && wanted; seen++) {
                         const struct kernel_dirent *dirent = (const void *)(entries + i);
                         bool file = dirent->type == DT_REG || dirent->type == DT_UNKNOWN;
-                        uint64_t id = file ? claim(m, directory, dirent->name) : NODE_NONE;
+                        uint64_t id = file ? claim(m, directory, dirent->name, &unknown) : NODE_NONE;
                         if (id != NODE_NONE && store(m, id))
                                 wanted--;
                         *at = dirent->next;

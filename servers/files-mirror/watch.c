@@ -143,6 +143,8 @@ static void collect(struct mirror *m, const struct inotify_event *event, struct 
         struct node *child = event->len ? node_child(&m->tree, directory, event->name) : NULL;
         if (event->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) {
                 add(news, directory, NULL, NULL);
+                directory->listed = false;
+                directory->looked_up = 0;
                 if (child) {
                         add(news, child, directory, event->name);
                         news->drop = true;
