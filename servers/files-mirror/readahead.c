@@ -58,8 +58,8 @@ void readahead_note(struct mirror *m, uint64_t id)
         pthread_mutex_unlock(&r->lock);
 }
 
-/* Is the entry a file whose name the kernel knows and whose content it was not given? Marks it as given. Adds to *unknown when
- * the kernel does not know the name (yet). */
+/* Is the entry a file whose name the kernel knows and whose content it was not given? Marks it as given. Adds to
+ * *unknown when the kernel does not know the name (yet). */
 static uint64_t claim(struct mirror *m, uint64_t directory, const char *name, unsigned *unknown)
 {
         pthread_mutex_lock(&m->tree.lock);
@@ -103,7 +103,8 @@ struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
         char name[];
 };
 
-/* Stores up to `wanted` files of a directory from the entry at *at on. Returns false when there is nothing left to store. */
+/* Stores up to `wanted` files of a directory from the entry at *at on. Returns false when there is nothing left to
+ * store. */
 static bool store_some(struct mirror *m, uint64_t directory, off_t *at, unsigned wanted)
 {
         char entries[4096] __attribute__((aligned(8)));

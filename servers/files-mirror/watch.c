@@ -207,8 +207,23 @@ static void tell(struct mirror *m, const struct news *news, bool again)
                 if (id != NODE_NONE)
                         fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
         }
-        if (news->drop)
-                control_drop_names(m);
+}
+
+/* The overlay's names are dropped all together, which takes milliseconds when they are many: not more often than
+ * twice a second. Returns how long to wait for the next time, in ms; -1: nothing waits. */
+static int drop_names(struct mirror *m, bool *pending, long long *dropped)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        long long now = t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+        if (!*pending)
+                return -1;
+        if (now - *dropped < WATCH_DROP)
+                return (int)(WATCH_DROP - (now - *dropped));
+        control_drop_names(m);
+        *pending = false;
+        *dropped = now;
+        return -1;
 }
 
 /* Reads what has happened. Returns after the queue is empty. */
@@ -237,11 +252,16 @@ static void *watch(void *context)
         struct mirror *m = context;
         struct watcher *w = m->watcher;
         struct news before = {0};
+        bool pending = false;
+        long long dropped = 0;
         for (;;) {
+                int patience = drop_names(m, &pending, &dropped);
+                if (before.count)
+                        patience = patience < 0 || patience > WATCH_BATCH ? WATCH_BATCH : patience;
                 struct pollfd fds[] = {{.fd = w->stop, .events = POLLIN},
                                        {.fd = w->inotify, .events = POLLIN},
                                        {.fd = w->mounts, .events = POLLPRI}};
-                int ready = poll(fds, 3, before.count ? WATCH_BATCH : -1);
+                int ready = poll(fds, 3, patience);
                 if ((ready < 0 && errno != EINTR) || (ready > 0 && fds[0].revents))
                         break;
                 struct news news = {0};
@@ -255,6 +275,7 @@ static void *watch(void *context)
                 }
                 tell(m, &before, true);
                 tell(m, &news, false);
+                pending |= news.drop || before.drop;
                 news_end(&before);
                 before = news;
         }
