@@ -113,6 +113,9 @@ __paddock_value()
                 __paddock_among "$2" host empty
                 __paddock_files -d "$2"
                 ;;
+        --as)
+                __paddock_among "$2" self root
+                ;;
         --net)
                 __paddock_among "$2" inherit none
                 ;;
@@ -129,7 +132,7 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
 
-        takes+='--root --net --hostname '
+        takes+='--root --as --net --hostname '
 
         COMPREPLY=()
         __paddock_words
@@ -140,11 +143,12 @@ _paddock()
         verb=${words[1]}
         case $verb in
         run)
-                options=(-n --name= -f --file= --explain --json --memory --private= --mirror= --share= --empty= --hide=
-                        --from= --union= --root= --net= --session --hostname=)
+                options=(-n --name= -f --file= --explain --json --rebase --memory --private= --mirror= --share= --empty= --hide=
+                        --from= --union= --root= --as= --net= --session --hostname=)
                 ;;
-        create) options=(-f --file=) ;;
-        list | show) options=(-j --json) ;;
+        create) options=(-f --file= --as=) ;;
+        list) options=(-j --json) ;;
+        show) options=(-j --json -u --unreadable) ;;
         doctor) options=(--json) ;;
         rm) options=() ;;
         *) return ;;

@@ -27,7 +27,7 @@ end
 function __paddock_program_at
     set -l words (commandline -opc)
     set -l waits false
-    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --net --hostname
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --as --net --hostname
     for i in (seq 3 (count $words))
         if $waits
             set waits false
@@ -94,6 +94,7 @@ complete $run -s n -l name -x -a '(__paddock_names)' -d 'run the environment NAM
 complete $run -s f -l file -r -F -d 'describe the environment by FILE'
 complete $run -l explain -d 'print what would be done instead of doing it'
 complete $run -l json -d 'with --explain: as JSON'
+complete $run -l rebase -d 'with -n: remove its layer, and start with a fresh one'
 complete $run -l memory -d 'keep the temporary layer in memory'
 complete $run -l private -r -F -d 'copy-on-write: changes belong to the environment'
 complete $run -l mirror -r -F -d 'see through, read-only'
@@ -103,13 +104,16 @@ complete $run -l hide -r -F -d 'the name is not there'
 complete $run -l from -x -a '(__paddock_pair)' -d 'PATH=SRC: PATH is answered from SRC'
 complete $run -l union -x -a '(__paddock_pair)' -d 'PATH=A:B: directories as one'
 complete $run -l root -r -F -a 'host empty' -d 'what the rules lie on'
+complete $run -l as -x -a 'self root' -d 'who one is inside'
 complete $run -l net -x -a 'inherit none' -d "the main system's network, or only loopback"
 complete $run -l session -d "share the session's sockets: bus, agents, display"
 complete $run -l hostname -x -d 'host name inside'
 complete -c paddock -n __paddock_run_program -a '(__paddock_program)'
 
 complete -c paddock -n '__paddock_verb create' -s f -l file -r -F -d 'the description; - is the standard input'
+complete -c paddock -n '__paddock_verb create' -l as -x -a 'self root' -d 'who one is inside'
 complete -c paddock -n '__paddock_verb list show' -s j -l json -d 'print JSON'
+complete -c paddock -n '__paddock_verb show' -s u -l unreadable -d 'what root inside was shown without content'
 complete -c paddock -n '__paddock_verb doctor' -l json -d 'print the findings as JSON'
 complete -c paddock -n '__paddock_verb show rm' -a '(__paddock_names)'
 set -l any -c paddock -n '__paddock_verb create list show rm doctor; or __paddock_run_options'

@@ -144,10 +144,17 @@ static void read_root(struct parser *p, const struct node *value)
 
 static void read_identity(struct parser *p, const struct node *value)
 {
-        if (value->kind == NODE_SCALAR && !value->unusable && is_word(value, "self"))
+        static const char *const words[] = {"self", "root", NULL};
+        if (value->kind == NODE_MAP) {
+                complain(p, value, "users of its own are known, but not available in this version of paddock: write 'self' or "
+                                   "'root'");
                 return;
-        if (value->kind != NODE_SCALAR || scalar(p, value, "identity", "'self'"))
-                complain(p, value, "only the identity 'self' is available in this version of paddock");
+        }
+        const char *word = scalar(p, value, "identity", "'self' or 'root'");
+        if (word && (is_word(value, "self") || is_word(value, "root")))
+                p->e->identity = (enum identity_kind)identity_from_word(word);
+        else if (word)
+                complain_unknown(p, value, "identity", words, 2);
 }
 
 static void read_network(struct parser *p, const struct node *value)

@@ -160,7 +160,7 @@ char *description_write(const struct environment *e)
         } else {
                 text_addf(&t, "root: %s\n", e->root == ROOT_EMPTY ? "empty" : "host");
         }
-        text_add(&t, "identity: self\n");
+        text_addf(&t, "identity: %s\n", identity_word(e->identity));
         text_addf(&t, "network: %s\n", e->network == NETWORK_NONE ? "none" : "inherit");
         text_addf(&t, "session: %s\n", e->session ? "yes" : "no");
         if (e->hostname) {

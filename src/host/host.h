@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "model/stamp.h"
 #include "plan/plan.h"
 #include "plan/system.h"
 
@@ -18,6 +19,22 @@
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err);
 void host_survey_clear(struct system *system);
 
+/* Which ids of the main system the user may give to an environment: only asked for one whose identity is not one's own. */
+void host_survey_ids(struct system *system);
+
+/* A duplicate of descriptor `fd` of the living process `pid`, which is the user's. Negative errno when it cannot be had. */
+int host_borrow(int pid, int fd);
+
+/* tree_remove(), also of what belongs to ids that the user gave to an environment. */
+int host_remove_tree(int dir, const char *name, struct error *err);
+
+/* What the main system is now. `system` says what is mounted. */
+void host_stamp_read(const struct system *system, struct stamp *stamp);
+/* The `database` of such a stamp alone, which costs next to nothing. Fresh memory, or NULL. */
+char *host_stamp_database(void);
+/* The names of a package's files, a line each; fresh memory, or NULL. */
+char *host_package_files(const char *package);
+
 struct launch {
         const struct plan *plan;
         char **argv;             /* argv[0] is looked up in PATH inside; never NULL */
@@ -27,8 +44,11 @@ struct launch {
         bool scratch;            /* the directory `state` vanishes with the environment */
         const char *scratch_name; /* its name in its parent */
         const struct system *system; /* what the plan was made on */
+        int join_control; /* with a mirror: the socket to its server, which the living run's init shares; else -1 */
         int join_user, join_mount; /* namespaces of a living run of the same environment, or -1: the view is made anew */
-        void (*ready)(void *context, int init); /* the view stands; `init` is its first process. May be NULL */
+        /* The view stands; `init` is its first process, `control` its number of the descriptor that those who join share, or -1.
+         * May be NULL. */
+        void (*ready)(void *context, int init, int control);
         void (*over)(void *context); /* no process of the environment runs any more but its init, which is ending and takes the view
                                       * down meanwhile. Not called when init was killed. May be NULL */
         void *context; /* of both */

@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+const char *identity_word(enum identity_kind identity)
+{
+        return identity == IDENTITY_ROOT ? "root" : "self";
+}
+
+int identity_from_word(const char *word)
+{
+        return strcmp(word, "self") == 0 ? (int)IDENTITY_SELF : strcmp(word, "root") == 0 ? (int)IDENTITY_ROOT : -1;
+}
+
 bool environment_name_valid(const char *name)
 {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -16,6 +16,12 @@ enum root_kind {
         ROOT_DIRECTORY, /* the tree below root_path, copy-on-write */
 };
 
+/* Who one is inside. Users of the environment's own are a later kind. */
+enum identity_kind {
+        IDENTITY_SELF, /* whoever runs it */
+        IDENTITY_ROOT, /* root, with as many further ids as the main system gives its user */
+};
+
 enum network_kind {
         NETWORK_INHERIT, /* the main system's */
         NETWORK_NONE,    /* its own, with nothing but loopback */
@@ -25,6 +31,7 @@ struct environment {
         char *name;    /* NULL while temporary */
         enum root_kind root;
         char *root_path; /* ROOT_DIRECTORY: absolute or "~/..." */
+        enum identity_kind identity;
         enum network_kind network;
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
         char *hostname; /* NULL: as outside */
@@ -33,6 +40,10 @@ struct environment {
 };
 
 #define cleanup_environment __attribute__((cleanup(environment_clear)))
+
+/* The word for an identity, as in options and descriptions, and the identity of a word, or -1. */
+const char *identity_word(enum identity_kind identity);
+int identity_from_word(const char *word);
 
 /* NAME is 1..64 characters of letters, digits, '.', '_', '-', and begins with a letter or digit. */
 bool environment_name_valid(const char *name);

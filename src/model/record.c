@@ -32,6 +32,8 @@ char *environment_to_record(const struct environment *e)
                 line(&t, "root", "empty");
         else if (e->root == ROOT_DIRECTORY)
                 line(&t, "root-directory", e->root_path);
+        if (e->identity != IDENTITY_SELF)
+                line(&t, "identity", identity_word(e->identity));
         if (e->network == NETWORK_NONE)
                 line(&t, "network", "none");
         if (e->session)
@@ -79,6 +81,8 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
         } else if (n == 2 && strcmp(f[0], "root-directory") == 0 && !e->root_path) {
                 e->root = ROOT_DIRECTORY;
                 e->root_path = memory_string(f[1]);
+        } else if (n == 2 && strcmp(f[0], "identity") == 0 && identity_from_word(f[1]) >= 0) {
+                e->identity = (enum identity_kind)identity_from_word(f[1]);
         } else if (n == 2 && strcmp(f[0], "network") == 0 && strcmp(f[1], "none") == 0) {
                 e->network = NETWORK_NONE;
         } else if (n == 2 && strcmp(f[0], "session") == 0 && strcmp(f[1], "yes") == 0) {

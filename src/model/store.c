@@ -102,7 +102,6 @@ static int check_version(struct store *s, struct error *err)
 int store_open_existing(struct store *s, struct error *err)
 {
         cleanup_free char *path = store_path();
-        *s = STORE_CLOSED;
         if (path && access(path, F_OK) < 0)
                 return error_sys(err, errno, "state directory %s", path);
         return store_open(s, err);
@@ -110,7 +109,7 @@ int store_open_existing(struct store *s, struct error *err)
 
 int store_open(struct store *s, struct error *err)
 {
-        *s = STORE_CLOSED;
+        s->fd = -1;
         s->path = store_path();
         if (!s->path) {
                 error_set(err, ENOENT, "no place to keep environments: neither XDG_STATE_HOME nor HOME is set");
@@ -148,7 +147,8 @@ void store_close(struct store *s)
         if (s->fd >= 0)
                 close(s->fd);
         free(s->path);
-        *s = STORE_CLOSED;
+        s->path = NULL;
+        s->fd = -1;
 }
 
 /* A fresh directory in tmp/, with its name. */
@@ -328,7 +328,21 @@ int store_remove(struct store *s, const char *name, struct error *err)
         cleanup_free char *path = memory_format("env/%s", name);
         if (renameat(s->fd, path, holder, "removed") < 0)
                 return error_sys(err, errno, "cannot remove environment '%s'", name);
-        return tree_remove(tmp, fresh, err);
+        return s->remove(tmp, fresh, err);
+}
+
+int store_discard_layer(struct store *s, int environment, struct error *err)
+{
+        cleanup_close int tmp = -1;
+        cleanup_free char *fresh = NULL;
+        cleanup_close int holder = make_scratch(s, &tmp, &fresh, err);
+        if (holder < 0)
+                return holder;
+        static const char *const names[] = {"base", "unreadable", "layer", NULL}; /* the layer last: without it the rest is stale */
+        for (const char *const *name = names; *name; name++)
+                if (renameat(environment, *name, holder, *name) < 0 && errno != ENOENT)
+                        return error_sys(err, errno, "cannot remove the layer");
+        return s->remove(tmp, fresh, err);
 }
 
 int store_scratch(struct store *s, char **name, int *alive, struct error *err)
@@ -349,7 +363,7 @@ int store_scratch(struct store *s, char **name, int *alive, struct error *err)
 int store_scratch_remove(struct store *s, const char *name, struct error *err)
 {
         cleanup_close int tmp = subdirectory(s->fd, "tmp", err);
-        return tmp < 0 ? tmp : tree_remove(tmp, name, err);
+        return tmp < 0 ? tmp : s->remove(tmp, name, err);
 }
 
 /* A start must not cost more when many environments live, so only this many entries are tried each time; whatever was
@@ -376,6 +390,6 @@ void store_sweep(struct store *s)
                         continue;
                 cleanup_close int lock = lock_dead(sub);
                 if (lock >= 0)
-                        tree_remove(tmp, entry->d_name, &ignored);
+                        s->remove(tmp, entry->d_name, &ignored);
         }
 }

@@ -9,6 +9,8 @@
  *          layer/N/                    a slot of its layer: `path` says what it covers, beside it `upper`+`work` (the
  *                                      changes to a directory), `content` (a directory or file of its own)
  *          inner/                      what paddock keeps when it is used inside the environment
+ *          base                        what the layer was made over (model/stamp.h)
+ *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
  *        tmp/XXXXXX/                   the same for an environment without a name; gone when it ends
  *
@@ -20,23 +22,26 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/tree.h"
 #include "model/environment.h"
 
 #include <stddef.h>
 
 struct store {
+        /* Removes a tree below an open directory: tree_remove(), unless a host knows how to remove what it alone can. */
+        int (*remove)(int dir, const char *name, struct error *err);
         int fd;     /* the state directory, -1 when closed */
         char *path; /* its name, for messages and so that views can hide it */
 };
 
-#define STORE_CLOSED ((struct store){.fd = -1})
+#define STORE_CLOSED ((struct store){.fd = -1, .remove = tree_remove})
 #define cleanup_store __attribute__((cleanup(store_close)))
 
 /* The state directory's name from the process's surroundings, without touching it: $XDG_STATE_HOME/paddock or
  * $HOME/.local/state/paddock; NULL when neither is set to an absolute name. Fresh memory. */
 char *store_path(void);
 
-/* Opens the state directory, making it when it is not there. Refuses one that belongs to somebody else or was written by
+/* Opens the state directory (`s` is STORE_CLOSED, with a remover of the caller's perhaps), making it when it is not there. Refuses one that belongs to somebody else or was written by
  * a newer version. */
 int store_open(struct store *s, struct error *err);
 /* The same, but makes nothing: -ENOENT when there is none. */
@@ -62,6 +67,10 @@ int store_is_running(struct store *s, const char *name, struct error *err);
 
 /* Removes env/NAME and its layer. EBUSY while it runs. What was begun and cut off is finished by store_sweep(). */
 int store_remove(struct store *s, const char *name, struct error *err);
+
+/* Removes the layer of an environment (its open directory) with what is known of its base; the environment stays. The caller sees
+ * to it that nothing of it runs. */
+int store_discard_layer(struct store *s, int environment, struct error *err);
 
 /* A directory for an environment without a name, locked alive. Fills `name` (fresh memory) and returns its descriptor;
  * `alive` is the descriptor that holds the lock. */

@@ -13,8 +13,8 @@
  *   - directories one and two levels below "/".
  *
  * Writable places deeper than that are not searched for, because a start must not walk the system: they are read-only
- * inside (never writable through), and `--private PATH` makes a layer there. Real root needs none of this: it has a
- * layer over every file system.
+ * inside (never writable through), and `--private PATH` makes a layer there. Root needs none of this: real root has a
+ * layer over every file system, an ordinary user as root one over all (mirror.c).
  */
 #include "plan/node.h"
 
@@ -151,6 +151,8 @@ int anchor_nodes(struct resolver *r)
         struct node *root = node_at(r, "/");
         if (r->e->root != ROOT_HOST || !root || root->kind != NODE_PRIVATE)
                 return 0;
+        if (r->mirror)
+                return 0; /* one layer over everything, mounts included */
         if (system->superuser) {
                 every_mount(r);
                 return 0;

@@ -30,6 +30,8 @@ static const char *meaning(const struct plan_op *op)
                 return "minimal devices";
         case PLAN_EXPOSE:
                 return "parts of its layer, shown";
+        case PLAN_MIRROR:
+                return "main system, served";
         case PLAN_INNER:
                 return "paddock's state, its own";
         }
@@ -65,7 +67,8 @@ char *plan_explain(const struct plan *plan, const struct environment *e)
 {
         struct text t = {0};
         text_addf(&t, "environment  %s\n", e->name ? e->name : "temporary: its layer vanishes at the end");
-        text_addf(&t, "identity     self%s\n", plan->superuser ? " (root inside, a range of unused ids outside)" : "");
+        text_addf(&t, "identity     %s%s\n", identity_word(e->identity),
+                  plan->superuser ? " (root inside, a range of unused ids outside)" : plan->ids ? plan->ids : "");
         text_addf(&t, "namespaces   user, mount, pid, ipc, uts%s; a second user and mount namespace locks the view\n",
                   plan->own_network ? ", net" : "");
         text_addf(&t, "network      %s\n", plan->own_network ? "own: loopback only" : "inherited");

@@ -46,7 +46,7 @@ static bool holds_names(const struct resolver *r, const struct node *node)
 {
         switch (node->kind) {
         case NODE_PRIVATE:
-                return node->path[1] || r->system->superuser || r->e->root != ROOT_HOST;
+                return node->path[1] || r->whole || r->e->root != ROOT_HOST;
         case NODE_EMPTY: case NODE_UNION: case NODE_FROM: case NODE_AUGMENT: case NODE_REBUILD: case NODE_SPLIT:
         case NODE_RUNTIME: case NODE_HIDE: case NODE_INNER:
                 return true;
@@ -117,7 +117,7 @@ static int open_directory(struct resolver *r, const char *path)
 {
         struct node *node = node_governing(r, path);
         cleanup_free char *outer = node_outer(r, path);
-        bool rebuild = system_has_mounts_below(r->system, outer) && !r->system->superuser;
+        bool rebuild = system_has_mounts_below(r->system, outer) && !r->whole;
         enum node_kind kind = rebuild ? NODE_REBUILD : NODE_AUGMENT;
         if (strcmp(node->path, path) == 0)
                 node->kind = kind;
@@ -131,6 +131,8 @@ static int open_directory(struct resolver *r, const char *path)
 
 static int hide(struct resolver *r, const char *path)
 {
+        if (mirror_withholds(r, path))
+                return 0;
         struct file file = look(r, path); /* governed by the node itself: has no source, so look above */
         cleanup_free char *parent = path_parent(path);
         struct node *above = node_governing(r, parent);
@@ -241,7 +243,7 @@ static int split(struct resolver *r, struct node *node)
 {
         bool layered = node->kind == NODE_PRIVATE || node->kind == NODE_FROM;
         bool in_place = !node->path[1] && r->e->root == ROOT_HOST && node->kind == NODE_PRIVATE;
-        if (!layered || in_place || r->system->superuser || node->file.type != FILE_DIRECTORY ||
+        if (!layered || in_place || r->whole || node->file.type != FILE_DIRECTORY ||
             !system_has_mounts_below(r->system, node->sources[0]))
                 return 0;
         node->kind = NODE_SPLIT;
@@ -260,6 +262,8 @@ static int settle(struct resolver *r, size_t at)
         if (result < 0)
                 return result;
         const struct node *node = node_at(r, path);
+        if (node->kind == NODE_EMPTY && node->file.type == FILE_DIRECTORY)
+                mirror_withholds(r, path);
         if (node->kind != NODE_HIDE)
                 return stand(r, path);
         /* A hidden directory in which something else is to appear must be there after all, with nothing else in it. */

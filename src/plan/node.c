@@ -93,6 +93,10 @@ void nodes_clear(struct resolver *r)
                 free(node->path);
                 free(node->why);
         }
+        while (r->mirror_name_count)
+                free(r->mirror_names[--r->mirror_name_count].path);
+        free(r->mirror_names);
+        r->mirror_names = NULL;
         free(r->nodes);
         r->nodes = NULL;
         r->count = r->capacity = 0;

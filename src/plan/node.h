@@ -47,6 +47,10 @@ struct resolver {
         struct plan *plan;
         struct node *nodes; /* sorted by path whenever a function is entered */
         size_t count, capacity;
+        bool mirror; /* root by an ordinary user: what shows the main system shows it through the mirror (mirror.c) */
+        bool whole;  /* one layer may lie over everything, mounts included */
+        struct plan_name *mirror_names; /* what the mirror does not show */
+        size_t mirror_name_count, mirror_name_capacity;
         struct error *err;
 };
 
@@ -67,6 +71,16 @@ char *node_outer(struct resolver *r, const char *path);
 char *walk_inside(struct resolver *r, const char *path);
 /* The same for a name of the main system. */
 char *walk_outside(const struct system *system, const char *path, struct error *err);
+
+/* mirror.c: does the node take its sources from the mirror? */
+bool mirror_has(const struct resolver *r, const struct node *node);
+/* Lets the mirror not show what the node at `path` takes away (RULE_HIDE) or answers itself (RULE_EMPTY), if nothing of it shows
+ * anywhere else. Returns whether it does not. */
+bool mirror_withholds(struct resolver *r, const char *path);
+/* The mirror shows `path` of the main system as an empty directory. */
+void mirror_blank(struct resolver *r, const char *path);
+/* Puts the operation that makes the mirror before all others. */
+void mirror_emit(struct resolver *r);
 
 /* anchor.c: adds a private node for each place that the invoking user can write. */
 int anchor_nodes(struct resolver *r);

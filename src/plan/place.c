@@ -43,6 +43,8 @@ static void runtime_nodes(struct resolver *r)
         run->why = memory_string("its own: sockets of the main system are not there");
         node_name(run, NAME_DIRECTORY, "lock", 01777, NULL);
         node_name(run, NAME_DIRECTORY, "user", 0755, NULL);
+        if (r->mirror || r->system->superuser)
+                node_name(run, NAME_FILE, "utmp", 0664, NULL);
         if (r->system->runtime && strncmp(r->system->runtime, "/run/", 5) == 0) {
                 cleanup_free char *user = memory_string(r->system->runtime + 5);
                 for (char *slash = user; (slash = strchr(slash + 1, '/'));) {
@@ -57,7 +59,9 @@ static void runtime_nodes(struct resolver *r)
                 if (node_at(r, *entry) || r->system->look.file(r->system->look.context, *entry, &file) < 0)
                         continue;
                 /* An overlay without a layer shows the files and severs the sockets. */
-                if (file.type == FILE_DIRECTORY && !system_has_mounts_below(r->system, *entry))
+                if (file.type == FILE_DIRECTORY && r->mirror) /* which severs them too */
+                        node_add(r, NODE_MIRROR, *entry, *entry, false);
+                else if (file.type == FILE_DIRECTORY && !system_has_mounts_below(r->system, *entry))
                         node_add(r, NODE_AUGMENT, *entry, *entry, false);
                 else if (file.type == FILE_SYMLINK) {
                         cleanup_free char *target = r->system->look.link(r->system->look.context, *entry);
@@ -85,7 +89,8 @@ static void session_nodes(struct resolver *r)
 /* Could sockets of the main system be reached through `node`? */
 static bool shows_sockets(const struct resolver *r, const struct node *node)
 {
-        return node && (node->kind == NODE_MIRROR || (node->kind == NODE_PRIVATE && !node->path[1] && !r->system->superuser));
+        return node && !r->mirror /* nobody listens on the mirror's */ &&
+               (node->kind == NODE_MIRROR || (node->kind == NODE_PRIVATE && !node->path[1] && !r->system->superuser));
 }
 
 static void seal_sockets(struct resolver *r)
@@ -145,6 +150,8 @@ static int cover(struct resolver *r, const char *outer_state)
                                 continue; /* another rule decides there, and is met on its own */
                         struct file file = {.type = FILE_NONE};
                         r->system->look.file(r->system->look.context, outer_state, &file);
+                        if (mirror_has(r, node))
+                                mirror_blank(r, outer_state);
                         if (file.type == FILE_NONE && node->kind == NODE_SHARE)
                                 continue; /* there is none, and no name can be made here to cover one */
                         if (node->kind == NODE_SHARE)
@@ -212,7 +219,7 @@ int place_nodes(struct resolver *r)
         if (!dev)
                 node_add(r, NODE_DEVICES, "/dev", NULL, false);
         node_add(r, NODE_PROC, "/proc", NULL, false);
-        if (r->e->root == ROOT_HOST && r->system->superuser && !node_at(r, "/sys") && is_directory(r->system, "/sys"))
+        if (r->e->root == ROOT_HOST && r->whole && !node_at(r, "/sys") && is_directory(r->system, "/sys"))
                 node_add(r, NODE_MIRROR, "/sys", "/sys", false);
         if (r->e->root == ROOT_EMPTY && !node_at(r, "/tmp"))
                 node_add(r, NODE_EMPTY, "/tmp", NULL, false);

@@ -14,6 +14,7 @@ const char *plan_word(enum plan_kind kind)
                 [PLAN_LAYER] = "layer",       [PLAN_BLANK] = "blank",             [PLAN_SKELETON] = "skeleton",
                 [PLAN_SEAL] = "seal",         [PLAN_PROC] = "proc",               [PLAN_DEVICES] = "devices",
                 [PLAN_EXPOSE] = "expose",         [PLAN_INNER] = "inner-state",
+                [PLAN_MIRROR] = "mirror",
         };
         return words[kind];
 }
@@ -24,6 +25,11 @@ bool plan_has_layer(const struct plan *plan)
                 if (plan->ops[i].slot >= 0)
                         return true;
         return false;
+}
+
+const struct plan_op *plan_mirror(const struct plan *plan)
+{
+        return plan->count && plan->ops[0].kind == PLAN_MIRROR ? &plan->ops[0] : NULL;
 }
 
 void plan_note(struct plan *plan, const char *fmt, ...)
@@ -54,7 +60,7 @@ unsigned long plan_digest(const struct plan *plan)
         for (size_t i = 0; i < plan->count; i++) {
                 const struct plan_op *op = &plan->ops[i];
                 char numbers[64];
-                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot, op->writable, op->is_file);
+                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot, op->writable + 2 * op->mirrored, op->is_file);
                 mix(&digest, numbers);
                 mix(&digest, op->path);
                 for (size_t s = 0; s < op->source_count; s++)
@@ -85,6 +91,7 @@ void plan_clear(struct plan *plan)
         free(plan->notes);
         free(plan->ops);
         free(plan->cwd);
+        free(plan->ids);
         free(plan->hostname);
         slots_clear(&plan->slots);
         *plan = (struct plan){0};

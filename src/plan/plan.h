@@ -28,6 +28,9 @@ enum plan_kind {
         PLAN_DEVICES,   /* a minimal /dev (its own device nodes, settrans) */
         PLAN_EXPOSE,    /* what the layer of `path` consists of, read-only, below STACK_PLACE, for environments inside this one
                            (not needed: translators stack without a limit) */
+        PLAN_MIRROR,    /* the main system with its ids as the environment's, as a source for the operations that are `mirrored`;
+                           whiteouts among `names` are not shown, directories are shown empty (a netfs translator that
+                           translates owners) */
         PLAN_INNER,     /* where paddock keeps its state when used inside; hides the outer one */
 };
 
@@ -58,6 +61,7 @@ struct plan_op {
         bool writable;  /* BIND: writes go through */
         bool recursive; /* BIND: with the mounts below it */
         bool is_file;   /* BIND, BLANK, SEAL: not a directory */
+        bool mirrored;  /* its sources are taken from the PLAN_MIRROR, which stands first, not from the main system itself */
         bool asked;     /* stands for a rule that the user gave */
         char *why;      /* for people: where it comes from, and what it does not give; or NULL */
 };
@@ -71,6 +75,8 @@ struct plan {
         bool session;   /* abstract sockets of the main system stay reachable */
         char *hostname;
         bool superuser; /* ids are a range of unused ones */
+        bool root;      /* the program is root inside */
+        char *ids;      /* what ids there are inside, for people; NULL: the user's own */
         bool in_memory; /* the layer is a memory file system that ends with the environment */
         struct slots slots;
         char **notes; /* what the reader of --explain should know */
@@ -90,6 +96,9 @@ const char *plan_word(enum plan_kind kind);
 
 /* A fingerprint of everything in the plan that a second run of the same name must agree with. */
 unsigned long plan_digest(const struct plan *plan);
+
+/* The operation that makes the mirror, or NULL. */
+const struct plan_op *plan_mirror(const struct plan *plan);
 
 /* Does it need the environment's directory: has it a slot? */
 bool plan_has_layer(const struct plan *plan);

@@ -62,7 +62,7 @@ static int check_source(struct resolver *r, const struct rule *rule, const char 
         }
         if (rule->kind == RULE_UNION && file.type != FILE_DIRECTORY)
                 return error_set(r->err, ENOTDIR, "rule union on %s: %s is not a directory", shown, from);
-        if (rule->kind == RULE_UNION && !r->system->superuser && system_has_mounts_below(r->system, source)) {
+        if (rule->kind == RULE_UNION && !r->whole && system_has_mounts_below(r->system, source)) {
                 error_set(r->err, EBUSY, "rule union on %s: mounts lie below %s, which an ordinary user cannot unite", shown,
                           from);
                 return error_remedy(r->err, "unite the directories below it, or use --from for one of them");
@@ -193,8 +193,10 @@ static int add_root(struct resolver *r)
 static struct plan_op *emit(struct resolver *r, struct node *node, enum plan_kind kind)
 {
         struct plan_op *op = vector_add(r->plan->ops, r->plan->count, r->plan->capacity);
+        bool mirrored = mirror_has(r, node); /* before its sources are taken */
         *op = (struct plan_op){.kind = kind,
                                .path = memory_string(node->path),
+                               .mirrored = mirrored,
                                .sources = steal_pointer(&node->sources),
                                .source_count = node->source_count,
                                .names = steal_pointer(&node->names),
@@ -213,6 +215,7 @@ static void drop_sources(struct plan_op *op)
 {
         while (op->source_count)
                 free(op->sources[--op->source_count]);
+        op->mirrored = false;
 }
 
 static void emit_slot(struct resolver *r, struct node *node, enum plan_kind kind)
@@ -230,14 +233,14 @@ static void emit_bind(struct resolver *r, struct node *node, bool writable)
 
 static void emit_private(struct resolver *r, struct node *node)
 {
-        bool in_place = !node->path[1] && r->e->root == ROOT_HOST && !r->system->superuser && node->kind == NODE_PRIVATE;
+        bool in_place = !node->path[1] && r->e->root == ROOT_HOST && !r->whole && node->kind == NODE_PRIVATE;
         if (in_place) {
                 emit(r, node, PLAN_ROOT)->why =
                         memory_string("what you could write is private below; the rest is read-only");
                 return;
         }
         if (node->file.type == FILE_DIRECTORY) {
-                bool foreign = !node->file.mine && !r->system->superuser && node->kind == NODE_PRIVATE;
+                bool foreign = !node->file.mine && !r->whole && node->kind == NODE_PRIVATE;
                 if (foreign && !node->why)
                         node->why = memory_string("it belongs to somebody else: what others own in it cannot be changed");
                 emit_slot(r, node, PLAN_LAYER);
@@ -266,7 +269,9 @@ static void emit_mirror(struct resolver *r, struct node *node)
 {
         const struct mount *mount = node->source_count ? system_mount_of(r->system, node->sources[0]) : NULL;
         bool plain = mount && !mount->virtual_ && !mount->remote && strcmp(mount->fstype, "overlay") != 0;
-        if (!node->path[1])
+        if (mirror_has(r, node))
+                emit_bind(r, node, false); /* read-only, one tree, and its sockets and fifos are nobody's */
+        else if (!node->path[1])
                 emit(r, node, PLAN_ROOT);
         else if (node->file.type == FILE_DIRECTORY && plain && !system_has_mounts_below(r->system, node->sources[0]))
                 emit(r, node, PLAN_LAYER);
@@ -361,12 +366,39 @@ static int resolve(struct resolver *r)
         stack_sources(r);
         struct node *root = node_at(r, "/");
         bool host = root->kind == NODE_PRIVATE || root->kind == NODE_MIRROR || root->kind == NODE_SHARE;
-        r->plan->new_root = !host || r->system->superuser;
+        r->plan->new_root = !host || r->system->superuser || (r->mirror && root->kind != NODE_SHARE);
         start_directory(r);
         for (size_t i = 0; i < r->count; i++)
                 emit_node(r, &r->nodes[i]);
         stack_expose(r);
+        mirror_emit(r);
         return 0;
+}
+
+static unsigned long ids_in(const struct id_ranges *ranges)
+{
+        unsigned long sum = 1;
+        for (size_t i = 0; i < ranges->count; i++)
+                sum += ranges->ranges[i].count;
+        return sum;
+}
+
+/* Says which ids there are inside, and what one alone cannot do. */
+static void describe_ids(struct resolver *r)
+{
+        const struct system *system = r->system;
+        if (!r->mirror)
+                return;
+        if (system->ids_direct)
+                r->plan->ids = memory_string(" (the ids that there are here)");
+        else if (!system->ids_lack)
+                r->plan->ids = memory_format(" (%lu user ids, %lu group ids; 0 is you)", ids_in(&system->uids),
+                                             ids_in(&system->gids));
+        else
+                r->plan->ids = memory_string(" (one id: 0 is you)");
+        if (system->ids_lack)
+                plan_note(r->plan, "root is the only user inside, and every file is root's: chown to others, su, and programs that "
+                                   "drop their rights fail; %s", system->ids_lack);
 }
 
 int plan_resolve(struct plan *plan, const struct environment *e, const struct system *system, struct slots *slots,
@@ -381,7 +413,11 @@ int plan_resolve(struct plan *plan, const struct environment *e, const struct sy
                 plan->slots = *slots;
                 *slots = (struct slots){0};
         }
-        struct resolver r = {.e = e, .system = system, .plan = plan, .err = err};
+        bool mirror = e->identity == IDENTITY_ROOT && !system->superuser;
+        plan->root = e->identity == IDENTITY_ROOT;
+        struct resolver r = {.e = e, .system = system, .plan = plan, .err = err, .mirror = mirror,
+                             .whole = mirror || system->superuser};
+        describe_ids(&r);
         int result = resolve(&r);
         nodes_clear(&r);
         if (result < 0)

@@ -80,6 +80,8 @@ void stack_sources(struct resolver *r)
                 struct node *node = &r->nodes[i];
                 bool layered = node->kind == NODE_PRIVATE || node->kind == NODE_FROM || node->kind == NODE_UNION ||
                                node->kind == NODE_AUGMENT;
+                if (mirror_has(r, node)) /* the server's tree is one, however it is made outside */
+                        continue;
                 if (!layered || node->file.type != FILE_DIRECTORY)
                         continue;
                 char **sources = NULL;
@@ -123,7 +125,7 @@ void stack_expose(struct resolver *r)
         size_t run_at = (size_t)(run - r->plan->ops);
         for (size_t i = 0; i < count; i++) {
                 bool nested = false;
-                for (size_t s = 0; r->plan->ops[i].kind == PLAN_LAYER && s < r->plan->ops[i].source_count; s++)
+                for (size_t s = 0; r->plan->ops[i].kind == PLAN_LAYER && !r->plan->ops[i].mirrored && s < r->plan->ops[i].source_count; s++)
                         nested |= on_overlay(r->system, r->plan->ops[i].sources[s]) ||
                                   path_is_below(r->plan->ops[i].sources[s], STACK_PLACE);
                 if (!nested || r->plan->ops[i].slot < 0 || is_restricted(r, r->plan->ops[i].path))

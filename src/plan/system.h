@@ -62,6 +62,18 @@ struct stack {
 };
 #define STACK_PLACE "/run/paddock/stack"
 
+/* `count` ids of the main system from `start` on. */
+struct id_range {
+        unsigned long start, count;
+};
+#define ID_RANGES 8 /* more than any tool hands out to one user */
+
+/* Ids of the main system that its user may give to an environment, beside the own one. */
+struct id_ranges {
+        struct id_range ranges[ID_RANGES];
+        size_t count;
+};
+
 struct system {
         struct look look;
         struct mount *mounts; /* as the kernel lists them: a later one on the same path covers an earlier one */
@@ -77,4 +89,9 @@ struct system {
         char *store;    /* where the state of the environment being planned lies; NULL: its layer is in memory */
         struct stack *stacks; /* inside another environment: what its layers consist of */
         size_t stack_count;
+
+        bool ids_direct; /* not really root, but root of an environment: it maps the ids that it has to themselves */
+        /* Only for an environment with another identity than one's own (host_survey_ids()). */
+        struct id_ranges uids, gids;
+        char *ids_lack;  /* why there is no id beside the own one, and what to do; NULL: there are */
 };

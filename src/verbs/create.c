@@ -3,12 +3,16 @@
 #include "base/cleanup.h"
 #include "description/description.h"
 #include "model/store.h"
+#include "verbs/options.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
 
 struct request {
         const char *file, *name;
+        struct environment options; /* of which only the identity can be said here */
+        bool identity;
+        struct error *err;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -24,8 +28,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 r->name = arg;
         else if (key == ARGP_KEY_END && !r->file && !r->name)
                 argp_error(state, "which environment? Give a NAME, a description with --file, or both");
-        else
-                return ARGP_ERR_UNKNOWN;
+        else {
+                if (key != OPTION_AS)
+                        return ARGP_ERR_UNKNOWN;
+                return -option_apply(&r->options, key, arg, NULL, &r->identity, r->err);
+        }
         return 0;
 }
 
@@ -37,6 +44,8 @@ static int create(const struct request *r, struct text *problems, struct error *
         int result = r->file ? description_load(&e, r->file, problems, err) : 0;
         if (result < 0)
                 return result;
+        if (r->identity)
+                e.identity = r->options.identity;
         if (r->name) {
                 free(e.name);
                 e.name = memory_string(r->name);
@@ -55,7 +64,9 @@ static int create(const struct request *r, struct text *problems, struct error *
 int verb_create(int argc, char **argv)
 {
         static const struct argp_option options[] = {
-                {"file", 'f', "FILE", 0, "the description, see paddock.yaml(5); - is the standard input", 0}, {0}};
+                {"file", 'f', "FILE", 0, "the description, see paddock.yaml(5); - is the standard input", 0},
+                OPTION_IDENTITY,
+                {0}};
         static const struct argp argp = {
                 options, parse, "[NAME]",
                 "Make a named environment from a description.\v"
@@ -63,12 +74,15 @@ int verb_create(int argc, char **argv)
                 "environment is the one that `paddock run` uses by default. Nothing is printed "
                 "on success; `paddock show` prints what was made.",
                 0, 0, 0};
-        struct request r = {0};
-        argp_err_exit_status = EXIT_PADDOCK;
-        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
-                return EXIT_PADDOCK;
         cleanup_text struct text problems = {0};
         cleanup_error struct error err = ERROR_INIT;
+        struct request r = {.err = &err};
+        argp_err_exit_status = EXIT_PADDOCK;
+        if (argp_parse(&argp, argc, argv, 0, NULL, &r)) {
+                if (err.code)
+                        error_print(stderr, &err);
+                return EXIT_PADDOCK;
+        }
         if (create(&r, &problems, &err) == 0)
                 return 0;
         /* Problems carry their own file and line, in the form that editors understand: nothing is put around them. */

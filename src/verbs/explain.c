@@ -24,6 +24,8 @@ static json_t *operation(const struct plan_op *op)
                 json_array_append_new(sources, json_name(op->sources[i]));
         json_t *object = json_pack("{s:s, s:o, s:b, s:b}", "kind", plan_word(op->kind), "path", json_name(op->path),
                                    "writable", op->writable || op->slot >= 0, "asked", op->asked);
+        if (op->mirrored)
+                json_object_set_new(object, "mirrored", json_true());
         if (op->slot >= 0)
                 json_object_set_new(object, "slot", json_integer(op->slot));
         if (op->source_count)
@@ -47,7 +49,7 @@ void explain_json(const struct plan *plan, const struct environment *e)
         if (plan->own_network)
                 json_array_append_new(namespaces, json_string("net"));
         json_t *object = json_pack("{s:o, s:s, s:b, s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o}", "name",
-                                   e->name ? json_string(e->name) : json_null(), "identity", "self", "mapped_range",
+                                   e->name ? json_string(e->name) : json_null(), "identity", identity_word(e->identity), "mapped_range",
                                    plan->superuser, "namespaces", namespaces, "network",
                                    plan->own_network ? "none" : "inherit", "session", plan->session, "layer",
                                    plan->in_memory ? "memory" : "disk", "directory",

@@ -102,6 +102,13 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
         case OPTION_ROOT:
                 result = set_root(e, arg, cwd, err);
                 break;
+        case OPTION_AS:
+                if (identity_from_word(arg) < 0) {
+                        cleanup_free char *shown = text_escape(arg);
+                        return error_set(err, EINVAL, "--as %s: it is 'self' or 'root'", shown);
+                }
+                e->identity = (enum identity_kind)identity_from_word(arg);
+                break;
         case OPTION_NET:
                 if (strcmp(arg, "inherit") != 0 && strcmp(arg, "none") != 0) {
                         cleanup_free char *shown = text_escape(arg);

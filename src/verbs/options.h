@@ -8,8 +8,10 @@
 
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
-        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT,
+        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS,
 };
+
+#define OPTION_IDENTITY {"as", OPTION_AS, "self|root", 0, "who one is inside (self)", 2}
 
 /* argp's table, without its end: for the verbs that take them. */
 #define OPTIONS_ENVIRONMENT                                                                                            \
@@ -21,6 +23,7 @@ enum {
         {"from", OPTION_FROM, "PATH=SRC", 0, "PATH is answered from SRC", 1},                                          \
         {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},               \
         {"root", OPTION_ROOT, "host|empty|DIR", 0, "what the rules lie on (host)", 2},                                 \
+        OPTION_IDENTITY,                                                                                               \
         {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},            \
         {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},                  \
         {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2}

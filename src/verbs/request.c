@@ -34,7 +34,11 @@ int request_option(struct request *r, int key, char *arg)
         case OPTION_MEMORY:
                 r->memory = true;
                 return 0;
+        case OPTION_REBASE:
+                r->rebase = true;
+                return 0;
         default:
+                r->identity |= key == OPTION_AS;
                 return option_apply(&r->options, key, arg, r->cwd, &r->given, r->err);
         }
 }
@@ -75,5 +79,6 @@ int request_parse(struct request *r, int argc, char **argv)
         }
         if (i < argc)
                 r->command = argv + i;
-        return r->file || r->json || (r->memory && r->name) ? REQUEST_FOR_LIBRARY : 0;
+        bool contradicts = (r->memory && r->name) || (r->rebase && (!r->name || r->explain));
+        return r->file || r->json || contradicts ? REQUEST_FOR_LIBRARY : 0;
 }

@@ -18,11 +18,12 @@ struct request {
         const char *name, *file;
         char **command;
         char *cwd;
-        bool explain, json, memory;
+        bool explain, json, memory, rebase;
+        bool identity; /* --as was said */
         struct error *err;
 };
 
-enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY };
+enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE };
 
 /* The options of `run`, as argp has them, without the end. */
 #define OPTIONS_RUN                                                                                                    \
@@ -31,6 +32,7 @@ enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY };
         {"explain", OPTION_EXPLAIN, NULL, 0, "print what would be done instead of doing it", 0},                       \
         {"json", OPTION_JSON, NULL, 0, "with --explain: as JSON", 0},                                                  \
         {"memory", OPTION_MEMORY, NULL, 0, "keep the temporary layer in memory", 0},                                   \
+        {"rebase", OPTION_REBASE, NULL, 0, "with -n: remove its layer, and start with a fresh one", 0},                \
         OPTIONS_ENVIRONMENT
 
 /* Takes one option. Returns OPTION_UNKNOWN, 0, or a negative errno with r->err set. */

@@ -17,6 +17,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 if (r->name && r->file)
                         argp_error(state, "-n runs a named environment and -f a description: "
                                           "`paddock create -f FILE NAME` makes the one from the other");
+                if (r->rebase && !r->name)
+                        argp_error(state, "--rebase is for environments with a name (-n): others have a fresh layer always");
+                if (r->rebase && r->explain)
+                        argp_error(state, "--explain does nothing, and --rebase removes a layer");
                 if (r->memory && r->name)
                         argp_error(state, "--memory is for environments without a name");
                 return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* `paddock rm`: environments and their layers, removed. */
 #include "base/cleanup.h"
+#include "host/host.h"
 #include "model/store.h"
 #include "verbs/verbs.h"
 
@@ -34,7 +35,7 @@ int verb_rm(int argc, char **argv)
                 return EXIT_PADDOCK;
         cleanup_free char **names = n.names;
         cleanup_error struct error err = ERROR_INIT;
-        cleanup_store struct store store = STORE_CLOSED;
+        cleanup_store struct store store = {.fd = -1, .remove = host_remove_tree};
         int result = store_open(&store, &err), status = 0;
         if (result < 0) {
                 error_print(stderr, &err);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "host/host.h"
+#include "verbs/base.h"
 #include "verbs/request.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
@@ -40,6 +41,15 @@ static int override(struct environment *e, const struct environment *with, struc
         return 0;
 }
 
+/* The layer of a named environment is made for one identity: what one sees in it the other would not. */
+static int same_identity(const struct request *r, const struct environment *e, struct error *err)
+{
+        if (!r->identity || r->options.identity == e->identity)
+                return 0;
+        error_set(err, EINVAL, "environment '%s' has the identity %s, and keeps it", e->name, identity_word(e->identity));
+        return error_remedy(err, "use another name for one with --as %s", identity_word(r->options.identity));
+}
+
 /* The description of what is to run: stored, read from a file, or only the options. */
 static int describe(struct request *r, struct session *s, struct environment *e, const struct library *library,
                     struct error *err)
@@ -53,6 +63,8 @@ static int describe(struct request *r, struct session *s, struct environment *e,
                         return err->code ? result : error_set(err, EINVAL, "nothing was started");
                 free(e->name);
                 e->name = NULL;
+                if (r->identity)
+                        e->identity = r->options.identity;
                 return override(e, &r->options, err);
         }
         if (!r->name) {
@@ -66,6 +78,8 @@ static int describe(struct request *r, struct session *s, struct environment *e,
                 return result;
         if (result == 0)
                 result = store_load(&s->store, r->name, e, err);
+        if (result == 0)
+                result = same_identity(r, e, err);
         if (result != -ENOENT)
                 return result < 0 ? result : override(e, &r->options, err);
         error_clear(err);
@@ -113,6 +127,21 @@ static int explain(const struct request *r, const struct plan *plan, const struc
         return fflush(stdout) == EOF ? EXIT_PADDOCK : 0;
 }
 
+/* A fresh layer is to be recorded with its base; of an older one it is said what moved on below it. */
+static void look_at_base(struct session *s, bool had_layer, const struct system *system)
+{
+        if (!had_layer) {
+                s->system = system;
+                return;
+        }
+        cleanup_moved struct moved moved;
+        cleanup_error struct error err = ERROR_INIT;
+        if (base_compare(s->directory, &s->plan->slots, system, false, &moved, &err) < 0)
+                error_print(stderr, &err);
+        else
+                base_tell(&moved, s->name);
+}
+
 /* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
 static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct library *library,
                         struct outcome *outcome, struct error *err)
@@ -127,6 +156,12 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
         int result = host_survey(&system, state, r->memory ? NULL : state, err);
         if (result < 0)
                 return result;
+        if (e->identity == IDENTITY_ROOT && !system.superuser) {
+                host_survey_ids(&system);
+                if (system.ids_lack && !r->explain)
+                        fprintf(stderr, "paddock: root is the only user inside: %s\n", system.ids_lack);
+        }
+        bool had_layer = s->slots.count != 0;
         result = plan_resolve(&plan, e, &system, &s->slots, err);
         if (result < 0)
                 return result;
@@ -151,13 +186,15 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
         result = session_join(s, &plan, err);
         if (result < 0)
                 return result;
+        if (r->name && e->root == ROOT_HOST && s->join_user < 0)
+                look_at_base(s, had_layer, &system);
         const char *shell = getenv("SHELL");
         char *fallback[] = {(char *)(shell && shell[0] == '/' ? shell : "/bin/sh"), NULL};
         struct launch launch = {.plan = &plan, .argv = r->command ? r->command : fallback, .name = e->name,
                                 .state = s->directory, .alive = s->alive, .scratch = !s->name,
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
-                                .join_user = s->join_user, .join_mount = s->join_mount, .ready = s->name ? session_ready : NULL,
-                                .over = session_over,
+                                .join_user = s->join_user, .join_mount = s->join_mount, .join_control = s->join_control,
+                                .ready = s->name ? session_ready : NULL, .over = session_over,
                                 .context = s};
         return host_run(&launch, outcome, err);
 }
@@ -180,7 +217,7 @@ int verb_run(int argc, char **argv, const struct library *library)
         struct outcome outcome = {.exit_code = EXIT_PADDOCK};
         int result = describe(&r, &s, &e, library, &err);
         if (result == 0 && r.name && !r.explain)
-                result = session_named(&s, r.name, &err);
+                result = session_named(&s, r.name, r.rebase, &err);
         if (result == 0)
                 result = plan_and_run(&r, &s, &e, library, &outcome, &err);
         environment_clear(&r.options);

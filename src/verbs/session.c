@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "verbs/base.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -68,7 +69,26 @@ char *session_scratch_in_memory(bool memory)
         return host_layer_fits(fd, false, &unfit) < 0 ? memory_string(unfit.text) : NULL;
 }
 
-int session_named(struct session *s, const char *name, struct error *err)
+/* A fresh layer instead of the old one. */
+static int start_afresh(struct session *s, struct error *err)
+{
+        cleanup_close int alive = openat(s->directory, "alive.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (alive < 0)
+                return error_sys(err, errno, "environment '%s': cannot lock it", s->name);
+        if (flock(alive, LOCK_EX | LOCK_NB) < 0) {
+                error_set(err, EBUSY, "environment '%s' is running: its layer is in use", s->name);
+                return error_remedy(err, "end its programs first");
+        }
+        bool had = faccessat(s->directory, "layer", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        int result = store_discard_layer(&s->store, s->directory, err);
+        if (result < 0)
+                return error_context(err, "environment '%s'", s->name);
+        fprintf(stderr, had ? "paddock: the layer of '%s' was removed; it starts afresh over the main system as it is now\n"
+                            : "paddock: '%s' had no layer yet\n", s->name);
+        return 0;
+}
+
+int session_named(struct session *s, const char *name, bool rebase, struct error *err)
 {
         s->name = name;
         s->directory = store_open_environment(&s->store, name, err);
@@ -80,7 +100,8 @@ int session_named(struct session *s, const char *name, struct error *err)
         s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (s->setup < 0 || flock(s->setup, LOCK_EX) < 0)
                 return error_sys(err, errno, "environment '%s': cannot lock it", name);
-        return slots_load(s->directory, &s->slots, err);
+        result = rebase ? start_afresh(s, err) : 0;
+        return result < 0 ? result : slots_load(s->directory, &s->slots, err);
 }
 
 /* When process `pid` started, in clock ticks since boot: field 22 of /proc/PID/stat, proc(5). 0: there is none. */
@@ -106,8 +127,8 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         cleanup_close int fd = openat(runs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         unsigned long long start = 0;
         unsigned long theirs = 0;
-        int pid = atoi(name);
-        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%llu %lx", &start, &theirs) != 2 || pid <= 0 ||
+        int pid = atoi(name), control = -1;
+        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%llu %lx %d", &start, &theirs, &control) < 2 || pid <= 0 ||
             started(pid) != start) {
                 unlinkat(runs, name, 0);
                 return 0;
@@ -121,8 +142,10 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         cleanup_close int user = open(path, O_RDONLY | O_CLOEXEC);
         snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
         cleanup_close int mounts = open(path, O_RDONLY | O_CLOEXEC);
-        if (user < 0 || mounts < 0 || started(pid) != start)
+        cleanup_close int shared = control < 0 ? -1 : host_borrow(pid, control);
+        if (user < 0 || mounts < 0 || (control >= 0 && shared < 0) || started(pid) != start)
                 return 0;
+        s->join_control = steal_fd(&shared);
         s->join_user = steal_fd(&user);
         s->join_mount = steal_fd(&mounts);
         return 1;
@@ -172,7 +195,7 @@ int session_join(struct session *s, const struct plan *plan, struct error *err)
         return error_remedy(err, "look for it with ps, and end it");
 }
 
-void session_ready(void *context, int init)
+void session_ready(void *context, int init, int control)
 {
         struct session *s = context;
         if (!s->name)
@@ -185,7 +208,7 @@ void session_ready(void *context, int init)
         }
         mkdirat(s->directory, "runs", 0700);
         s->record = memory_format("runs/%d", init);
-        cleanup_free char *text = memory_format("%llu %lx\n", started(init), plan_digest(s->plan));
+        cleanup_free char *text = memory_format("%llu %lx %d\n", started(init), plan_digest(s->plan), control);
         cleanup_close int fd = openat(s->directory, s->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0 || write(fd, text, strlen(text)) < 0)
                 fprintf(stderr, "paddock: cannot record this run: a second one of '%s' has to wait for its end: %s\n", s->name,
@@ -193,6 +216,9 @@ void session_ready(void *context, int init)
         flock(s->alive, LOCK_SH);
         close(s->setup);
         s->setup = -1;
+        /* Last: it reads a whole package database, and nobody waits for it. */
+        if (s->system && s->join_user < 0 && base_record(s->directory, s->system, &err) < 0)
+                error_print(stderr, &err);
 }
 
 void session_over(void *context)
@@ -211,7 +237,7 @@ int session_end(struct session *s, struct error *err)
         if (s->record)
                 unlinkat(s->directory, s->record, 0);
         /* Closed first: to remove a tree takes a few descriptors, and they may be what was short. */
-        const int fds[] = {s->directory, s->setup, s->alive, s->join_user, s->join_mount};
+        const int fds[] = {s->directory, s->setup, s->alive, s->join_user, s->join_mount, s->join_control};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
                 if (fds[i] >= 0)
                         close(fds[i]);

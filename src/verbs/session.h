@@ -11,15 +11,16 @@ struct session {
         char *scratch;       /* name of the scratch directory */
         int directory;       /* of the environment, -1: in memory */
         int setup, alive;    /* locks */
-        int join_user, join_mount;
+        int join_user, join_mount, join_control;
         struct slots slots;
+        const struct system *system; /* to be recorded as the base of a fresh layer; or NULL */
         const struct plan *plan;
         char *record;        /* runs/PID, written when the view stands */
 };
 
 #define SESSION_INIT                                                                                                   \
-        ((struct session){.store = STORE_CLOSED, .directory = -1, .setup = -1, .alive = -1, .join_user = -1,           \
-                          .join_mount = -1})
+        ((struct session){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1, .setup = -1, .alive = -1, .join_user = -1,           \
+                          .join_mount = -1, .join_control = -1})
 
 /* The state of a run without a name, made only when its plan has a layer. Where no layer can be kept on disk it is in memory, and `why` (fresh memory) says why;
  * `memory` asks for that. */
@@ -28,14 +29,15 @@ int session_scratch(struct session *s, bool memory, char **why, struct error *er
 /* Would that layer be in memory? Touches nothing. NULL: no; else why, fresh memory. */
 char *session_scratch_in_memory(bool memory);
 
-/* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. */
-int session_named(struct session *s, const char *name, struct error *err);
+/* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. `rebase`: its layer is removed first,
+ * and it says so. */
+int session_named(struct session *s, const char *name, bool rebase, struct error *err);
 
 /* After planning: finds a living run whose view is used, if there is one. EBUSY when its view differs. */
 int session_join(struct session *s, const struct plan *plan, struct error *err);
 
 /* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */
-void session_ready(void *context, int init);
+void session_ready(void *context, int init, int control);
 
 /* Nothing writes in the layer any more (host_run()'s `over`): removes what a scratch run leaves. `context` is the session. */
 void session_over(void *context);

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* `paddock show`: the description that would make an environment again, as YAML or as JSON. */
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "description/description.h"
+#include "host/host.h"
 #include "model/store.h"
+#include "verbs/base.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <string.h>
 
 struct request {
         const char *name;
-        bool json;
+        bool json, unreadable;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -18,6 +23,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         struct request *r = state->input;
         if (key == 'j')
                 r->json = true;
+        else if (key == 'u')
+                r->unreadable = true;
         else if (key == ARGP_KEY_ARG && !r->name)
                 r->name = arg;
         else if (key == ARGP_KEY_ARG)
@@ -63,12 +70,81 @@ static json_t *rule_of(const struct rule *rule)
         return value;
 }
 
-static json_t *environment_of(const struct environment *e, const char *layer, bool running)
+static void add_changes(struct text *t, const struct moved *m)
+{
+        text_addf(t, "%zu package%s changed outside, %zu of which the layer has files of", m->count, m->count == 1 ? "" : "s",
+                  m->held_count);
+        for (size_t i = 0, told = 0; i < m->count; i++) {
+                const struct package_change *change = &m->changes[i];
+                if (!m->held[i])
+                        continue;
+                text_addf(t, "%s%s (%s -> %s)", told++ ? ", " : ": ", change->name, change->before ? change->before : "none",
+                          change->after ? change->after : "none");
+        }
+}
+
+/* What file systems were mounted then and are not now, or the reverse. */
+static void add_mounts(struct text *t, const struct stamp *has, const struct stamp *lacks, const char *word)
+{
+        for (size_t i = 0; i < has->mount_count; i++)
+                if (!stamp_has_mount(lacks, has->mounts[i]))
+                        text_addf(t, "%s%s %s", t->length ? ", " : "", has->mounts[i], word);
+}
+
+/* What the layer was made over, as comments. */
+static void add_base(struct text *t, const struct moved *m)
+{
+        if (!m->recorded)
+                return;
+        cleanup_text struct text base = {0}, changes = {0}, mounts = {0};
+        text_addf(&base, "%s", m->then.os ? m->then.os : "a system without a name");
+        if (m->then.package_count)
+                text_addf(&base, ", %zu packages", m->then.package_count);
+        description_add_comment(t, "", "base", base.data);
+        if (m->os)
+                description_add_comment(t, "", "moved on", m->now.os ? m->now.os : "a system without a name");
+        if (m->count)
+                add_changes(&changes, m);
+        else if (m->unknown)
+                text_add(&changes, "the package database changed; which packages is not known for its kind");
+        if (changes.length)
+                description_add_comment(t, "", "moved on", changes.data);
+        if (m->own_database && m->count)
+                description_add_comment(t, "", "moved on", "the layer has a package database of its own, without these changes");
+        add_mounts(&mounts, &m->now, &m->then, "is new");
+        add_mounts(&mounts, &m->then, &m->now, "is gone");
+        if (mounts.length)
+                description_add_comment(t, "", "mounts", mounts.data);
+}
+
+static json_t *base_of(const struct moved *m)
+{
+        if (!m->recorded)
+                return json_null();
+        json_t *changes = json_array(), *value = json_object(), *mounts = json_array();
+        for (size_t i = 0; i < m->count; i++)
+                json_array_append_new(changes, json_pack("{s:o, s:o, s:o, s:b}", "package", json_name(m->changes[i].name), "before",
+                                                         m->changes[i].before ? json_name(m->changes[i].before) : json_null(),
+                                                         "after", m->changes[i].after ? json_name(m->changes[i].after) : json_null(),
+                                                         "in-layer", m->held[i]));
+        for (size_t i = 0; i < m->then.mount_count; i++)
+                json_array_append_new(mounts, json_name(m->then.mounts[i]));
+        json_object_set_new(value, "os", m->then.os ? json_name(m->then.os) : json_null());
+        json_object_set_new(value, "os-now", m->now.os ? json_name(m->now.os) : json_null());
+        json_object_set_new(value, "packages", json_integer((json_int_t)m->then.package_count));
+        json_object_set_new(value, "changed", changes);
+        json_object_set_new(value, "own-package-database", json_boolean(m->own_database));
+        json_object_set_new(value, "mounts", mounts);
+        return value;
+}
+
+static json_t *environment_of(const struct environment *e, const struct moved *moved, const char *layer, bool running)
 {
         json_t *value = json_object(), *view = json_array();
         json_object_set_new(value, "name", json_string(e->name));
         json_object_set_new(value, "state", json_string(running ? "running" : "stopped"));
         json_object_set_new(value, "layer", json_name(layer));
+        json_object_set_new(value, "base", base_of(moved));
         if (e->root == ROOT_DIRECTORY) {
                 bool escaped = !is_utf8(e->root_path);
                 json_object_set_new(value, "root", name_of(e->root_path, escaped));
@@ -77,7 +153,7 @@ static json_t *environment_of(const struct environment *e, const char *layer, bo
         } else {
                 json_object_set_new(value, "root", json_string(e->root == ROOT_EMPTY ? "empty" : "host"));
         }
-        json_object_set_new(value, "identity", json_string("self"));
+        json_object_set_new(value, "identity", json_string(identity_word(e->identity)));
         json_object_set_new(value, "network", json_string(e->network == NETWORK_NONE ? "none" : "inherit"));
         json_object_set_new(value, "session", json_boolean(e->session));
         if (e->hostname)
@@ -90,11 +166,12 @@ static json_t *environment_of(const struct environment *e, const char *layer, bo
 }
 
 /* Prints the description behind comments on the environment's state. Returns an exit status. */
-static int print_yaml(const struct environment *e, const char *layer, bool running)
+static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer, bool running)
 {
         cleanup_text struct text t = {0};
         description_add_comment(&t, "", "state", running ? "running" : "stopped");
         description_add_comment(&t, "", "layer", layer);
+        add_base(&t, moved);
         cleanup_free char *description = description_write(e);
         text_add(&t, description);
         if (fputs(t.data, stdout) == EOF || fflush(stdout) == EOF) {
@@ -104,9 +181,65 @@ static int print_yaml(const struct environment *e, const char *layer, bool runni
         return 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Prints each name of the record `unreadable` once: names end in NUL there, and each start adds its own. */
+static int print_unreadable(struct store *store, const struct request *r, struct error *err)
+{
+        cleanup_close int directory = store_open_environment(store, r->name, err);
+        if (directory < 0)
+                return directory;
+        int fd = openat(directory, "unreadable", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        cleanup_file FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+        char **names = NULL, *line = NULL;
+        size_t count = 0, capacity = 0, size = 0;
+        while (file && getdelim(&line, &size, '\0', file) > 0)
+                *vector_add(names, count, capacity) = memory_string(line);
+        free(line);
+        if (count > 1)
+                qsort(names, count, sizeof *names, by_text);
+        json_t *list = json_array();
+        for (size_t i = 0; i < count; i++) {
+                bool again = i && strcmp(names[i - 1], names[i]) == 0;
+                cleanup_free char *shown = text_escape(names[i]);
+                if (!again && r->json)
+                        json_array_append_new(list, json_name(names[i]));
+                else if (!again)
+                        printf("%s\n", shown);
+        }
+        while (count)
+                free(names[--count]);
+        free(names);
+        if (r->json)
+                return print_json(list);
+        json_decref(list);
+        return fflush(stdout) == EOF ? error_sys(err, errno, "cannot write the names") : 0;
+}
+
+static int compare_base(struct store *store, const char *name, struct moved *moved, struct error *err)
+{
+        cleanup_system struct system system = {0};
+        struct slots slots = {0};
+        cleanup_close int directory = store_open_environment(store, name, err);
+        int result = directory < 0 ? directory : host_survey(&system, NULL, NULL, err);
+        if (result < 0)
+                return result;
+        result = slots_load(directory, &slots, err);
+        if (result == 0)
+                result = base_compare(directory, &slots, &system, true, moved, err);
+        slots_clear(&slots);
+        return result;
+}
+
 int verb_show(int argc, char **argv)
 {
-        static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
+        static const struct argp_option options[] = {
+                {"json", 'j', NULL, 0, "print JSON", 0},
+                {"unreadable", 'u', NULL, 0, "print what root inside was shown without its content instead", 0},
+                {0}};
         static const struct argp argp = {
                 options, parse, "NAME",
                 "Print the description that would make an environment again.\v"
@@ -129,6 +262,15 @@ int verb_show(int argc, char **argv)
                 error_print(stderr, &err);
                 return EXIT_PADDOCK;
         }
+        if (r.unreadable) {
+                int result = print_unreadable(&store, &r, &err);
+                if (result < 0)
+                        error_print(stderr, &err);
+                return result ? EXIT_PADDOCK : 0;
+        }
+        cleanup_moved struct moved moved = {0};
+        if (compare_base(&store, r.name, &moved, &err) < 0)
+                error_print(stderr, &err);
         cleanup_free char *layer = memory_format("%s/env/%s/layer", store.path, r.name);
-        return r.json ? print_json(environment_of(&e, layer, running)) : print_yaml(&e, layer, running);
+        return r.json ? print_json(environment_of(&e, &moved, layer, running)) : print_yaml(&e, &moved, layer, running);
 }

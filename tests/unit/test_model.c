@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "model/environment.h"
+#include "model/stamp.h"
 #include "random.h"
 
 #include <setjmp.h>
@@ -153,9 +154,89 @@ static void damaged_records_are_told(void **state)
         }
 }
 
+/* ---- the base of a layer ---- */
+
+static const char status_text[] = "Package: b\nStatus: install ok installed\nPriority: x\nArchitecture: all\nVersion: 1:2-3\n"
+                                  "Description: the\n Version: of another\n\n"
+                                  "Package: a\nVersion: 1\nStatus: install ok installed\nArchitecture: amd64\n\n\n"
+                                  "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n"
+                                  "Package: half\nStatus: install ok half-installed\nArchitecture: all\nVersion: 1\n\n"
+                                  "Package: last\nStatus: hold ok installed\nArchitecture: all\nVersion: 9";
+
+static void a_package_database_is_read(void **state)
+{
+        (void)state;
+        cleanup_stamp struct stamp stamp = {0};
+        stamp_add_dpkg(&stamp, status_text);
+        stamp_sort(&stamp);
+        assert_int_equal(stamp.package_count, 3);
+        assert_string_equal(stamp.packages[0].name, "a:amd64");
+        assert_string_equal(stamp.packages[1].name, "b:all");
+        assert_string_equal(stamp.packages[1].version, "1:2-3");
+        assert_string_equal(stamp.packages[2].name, "last:all");
+        cleanup_stamp struct stamp nothing = {0};
+        stamp_add_dpkg(&nothing, "");
+        stamp_add_dpkg(&nothing, "\n\n\nPackage:\n\nnonsense\n: x\n");
+        assert_int_equal(nothing.package_count, 0);
+}
+
+static void a_stamp_is_stored_and_compared(void **state)
+{
+        (void)state;
+        cleanup_stamp struct stamp stamp = {.os = memory_string("A\tB\n"), .database = memory_string("/x 1 2")}, read, now = {0};
+        cleanup_error struct error err = ERROR_INIT;
+        stamp_add_dpkg(&stamp, status_text);
+        stamp_add_mount(&stamp, "/mnt/\xff\n");
+        stamp_add_mount(&stamp, "/");
+        stamp_add_mount(&stamp, "/");
+        stamp_sort(&stamp);
+        cleanup_free char *text = stamp_to_text(&stamp);
+        assert_int_equal(stamp_from_text(&read, text, &err), 0);
+        assert_string_equal(read.os, stamp.os);
+        assert_string_equal(read.database, stamp.database);
+        assert_int_equal(read.mount_count, 2);
+        assert_true(stamp_has_mount(&read, "/mnt/\xff\n"));
+        struct package_change *changes;
+        assert_int_equal(stamp_compare(&stamp, &read, &changes), 0);
+        free(changes);
+        stamp_add_package(&now, "a:amd64", "2");
+        stamp_add_package(&now, "c:all", "1");
+        stamp_add_package(&now, "last:all", "9");
+        stamp_sort(&now);
+        assert_int_equal(stamp_compare(&read, &now, &changes), 3);
+        assert_string_equal(changes[0].name, "a:amd64");
+        assert_string_equal(changes[0].before, "1");
+        assert_string_equal(changes[0].after, "2");
+        assert_string_equal(changes[1].name, "b:all");
+        assert_null(changes[1].after);
+        assert_string_equal(changes[2].name, "c:all");
+        assert_null(changes[2].before);
+        free(changes);
+}
+
+static void a_damaged_stamp_is_told(void **state)
+{
+        (void)state;
+        static const char *const bad[] = {"", "x", "paddock-base 1", "paddock-base 0\n", "paddock-base 1\nos\n",
+                                          "paddock-base 1\nos\ta\nos\tb\n", "paddock-base 1\npackage\ta\n",
+                                          "paddock-base 1\npackage\ta\tb\tc\n", "paddock-base 1\nwhat\ta\n",
+                                          "paddock-base 1\nos\t\\q\n"};
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                struct stamp stamp;
+                cleanup_error struct error err = ERROR_INIT;
+                assert_int_equal(stamp_from_text(&stamp, bad[i], &err), -EINVAL);
+        }
+        struct stamp stamp;
+        cleanup_error struct error err = ERROR_INIT;
+        assert_int_equal(stamp_from_text(&stamp, "paddock-base 2\n", &err), -EPROTO);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_package_database_is_read),
+                cmocka_unit_test(a_stamp_is_stored_and_compared),
+                cmocka_unit_test(a_damaged_stamp_is_told),
                 cmocka_unit_test(lookup_agrees_with_the_oracle), cmocka_unit_test(contradictions_are_refused),
                 cmocka_unit_test(names_are_checked),             cmocka_unit_test(records_come_back),
                 cmocka_unit_test(damaged_records_are_told),

@@ -128,6 +128,17 @@ static const struct plan_name *name_at(const struct plan_op *op, const char *res
         return NULL;
 }
 
+/* Is `path` of the main system there in what a mirrored operation takes its sources from? */
+static bool in_mirror(const struct plan *plan, const struct plan_op *op, const char *path)
+{
+        const struct plan_op *mirror = plan_mirror(plan);
+        for (size_t i = 0; op->mirrored && i < mirror->name_count; i++)
+                if (path_is_below(path, mirror->names[i].path) &&
+                    (mirror->names[i].kind == NAME_WHITEOUT || strcmp(path, mirror->names[i].path) != 0))
+                        return false;
+        return true;
+}
+
 /* What the operations, carried out in order, show at `path`. `outside` gets the name that shows through. */
 static enum shown plan_shows(const struct plan *plan, const struct fake *fake, const char *path, char **outside)
 {
@@ -154,7 +165,7 @@ static enum shown plan_shows(const struct plan *plan, const struct fake *fake, c
                 if (op->source_count) { /* files directly in it are copied; directories have operations of their own */
                         cleanup_free char *from = memory_format("%s%s", op->sources[0], rest);
                         const struct fake_file *file = fake_find(fake, from);
-                        if (file && (file->type != FILE_DIRECTORY || !*relative) && !strchr(relative, '/')) {
+                        if (file && in_mirror(plan, op, from) && (file->type != FILE_DIRECTORY || !*relative) && !strchr(relative, '/')) {
                                 *outside = steal_pointer(&from);
                                 return SHOWN_OUTSIDE;
                         }
@@ -173,17 +184,18 @@ static enum shown plan_shows(const struct plan *plan, const struct fake *fake, c
                                 free(*outside);
                                 *outside = memory_string("/");
                         }
-                        if (fake_find(fake, *outside))
+                        if (fake_find(fake, *outside) && in_mirror(plan, op, *outside))
                                 return SHOWN_OUTSIDE;
                 }
                 return name ? SHOWN_OWN : SHOWN_NOTHING;
+        case PLAN_MIRROR:
         case PLAN_PROC:
         case PLAN_DEVICES:
         case PLAN_INNER:
         case PLAN_EXPOSE:
                 return SHOWN_OWN;
         }
-        return fake_find(fake, *outside) ? SHOWN_OUTSIDE : SHOWN_NOTHING;
+        return fake_find(fake, *outside) && in_mirror(plan, op, *outside) ? SHOWN_OUTSIDE : SHOWN_NOTHING;
 }
 
 /* ---- the oracle ---- */
@@ -265,6 +277,7 @@ static void plans_show_what_rules_say(void **state)
                 }
                 struct system system = ordinary(random_below(&seed, 2));
                 system.superuser = random_below(&seed, 4) == 0;
+                e.identity = random_below(&seed, 3) == 0 ? IDENTITY_ROOT : IDENTITY_SELF;
                 cleanup_plan struct plan plan = {0};
                 cleanup_error struct error err = ERROR_INIT;
                 if (plan_resolve(&plan, &e, &system, NULL, &err) < 0) {
@@ -382,6 +395,62 @@ static void the_state_cannot_be_asked_for(void **state)
         assert_int_equal(op_at(&plan, "/home/u/.state/paddock")->kind, PLAN_INNER);
 }
 
+/* Root by an ordinary user: one layer over the mirror, mounts and all; what rules take away the mirror does not have, unless
+ * another rule shows it; what is shared is the main system itself. */
+static void root_has_one_layer_over_the_mirror(void **state)
+{
+        (void)state;
+        cleanup_environment struct environment e = {.identity = IDENTITY_ROOT};
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_plan struct plan plan = {0};
+        const char *source = "/srv";
+        struct system system = ordinary(true);
+        view_add(&e.view, RULE_HIDE, "/etc/sub", NULL, 0, &err);
+        view_add(&e.view, RULE_HIDE, "/srv/a", NULL, 0, &err);
+        view_add(&e.view, RULE_FROM, "/new", &source, 1, &err);
+        view_add(&e.view, RULE_SHARE, "/home/u/d", NULL, 0, &err);
+        view_add(&e.view, RULE_EMPTY, "/usr", NULL, 0, &err);
+        assert_int_equal(plan_resolve(&plan, &e, &system, NULL, &err), 0);
+        const struct plan_op *mirror = plan_mirror(&plan);
+        assert_non_null(mirror);
+        assert_true(plan.root && plan.new_root);
+        assert_int_equal(plan.ops[1].kind, PLAN_LAYER);
+        assert_string_equal(plan.ops[1].path, "/");
+        assert_true(plan.ops[1].mirrored && plan.ops[1].slot >= 0);
+        assert_null(op_at(&plan, "/home/u/m"));
+        assert_false(op_at(&plan, "/home/u/d")->mirrored);
+        assert_true(op_at(&plan, "/new")->mirrored);
+        size_t sub = 0, a = 0, usr = 0, paddock = 0;
+        for (size_t i = 0; i < mirror->name_count; i++) {
+                bool hidden = mirror->names[i].kind == NAME_WHITEOUT;
+                sub += strcmp(mirror->names[i].path, "/etc/sub") == 0 && hidden;
+                a += strcmp(mirror->names[i].path, "/srv/a") == 0;
+                usr += strcmp(mirror->names[i].path, "/usr") == 0 && !hidden;
+                paddock += strcmp(mirror->names[i].path, "/home/u/.state/paddock") == 0 && !hidden;
+        }
+        assert_int_equal(sub, 1);
+        assert_int_equal(a, 0); /* /new/a shows it */
+        assert_int_equal(usr, 1);
+        assert_int_equal(paddock, 1);
+}
+
+static void a_mirror_is_made_only_where_one_is_used(void **state)
+{
+        (void)state;
+        cleanup_environment struct environment e = {.identity = IDENTITY_ROOT, .root = ROOT_EMPTY};
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_plan struct plan plan = {0};
+        struct system system = ordinary(true);
+        assert_int_equal(plan_resolve(&plan, &e, &system, NULL, &err), 0);
+        assert_null(plan_mirror(&plan));
+        plan_clear(&plan);
+        e.root = ROOT_HOST;
+        system.superuser = true; /* who maps the ids of the file systems themselves */
+        assert_int_equal(plan_resolve(&plan, &e, &system, NULL, &err), 0);
+        assert_null(plan_mirror(&plan));
+        assert_true(plan.root);
+}
+
 static void explanations_name_every_operation(void **state)
 {
         (void)state;
@@ -403,6 +472,8 @@ int main(void)
                 cmocka_unit_test(a_shared_tree_gets_no_names),
                 cmocka_unit_test(mounts_below_split_a_private_directory),
                 cmocka_unit_test(the_state_cannot_be_asked_for),
+                cmocka_unit_test(root_has_one_layer_over_the_mirror),
+                cmocka_unit_test(a_mirror_is_made_only_where_one_is_used),
                 cmocka_unit_test(explanations_name_every_operation),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * other machines would give, and the frame in which trials run. */
 #include "host/linux/probe_cgroup.h"
 #include "host/linux/probe_explain.h"
+#include "base/text.h"
 #include "host/linux/probe_text.h"
 #include "host/linux/probe_trial.h"
 
@@ -129,6 +130,33 @@ static void sub_ids(void **state)
         assert_false(subid_largest(subuid, "odd", 1003, &range));
         assert_false(subid_largest("", "herd", 1003, &range));
         assert_int_equal(range.start, 1); /* untouched */
+}
+
+static void all_ranges(void **state)
+{
+        (void)state;
+        struct id_ranges all;
+        static const char text[] = "a:100:10\nherd:1000:5\nb:1:1\n7:2000:5\nherd:3000:0\nherd:x:1\nherd:4000:50";
+        subid_all(text, "herd", 7, 65535, &all); /* by name and by number, in their order */
+        assert_int_equal(all.count, 3);
+        assert_int_equal(all.ranges[0].start, 1000);
+        assert_int_equal(all.ranges[1].start, 2000);
+        assert_int_equal(all.ranges[2].start, 4000);
+        assert_int_equal(all.ranges[2].count, 50);
+        subid_all(text, "herd", 7, 12, &all); /* no more than can be used */
+        assert_int_equal(all.count, 3);
+        assert_int_equal(all.ranges[2].count, 2);
+        subid_all(text, "herd", 7, 5, &all);
+        assert_int_equal(all.count, 1);
+        subid_all(text, "her", 8, 65535, &all);
+        assert_int_equal(all.count, 0);
+        subid_all("", NULL, 8, 65535, &all);
+        assert_int_equal(all.count, 0);
+        cleanup_text struct text many = {0};
+        for (int i = 0; i < 3 * ID_RANGES; i++)
+                text_addf(&many, "herd:%d:1\n", 1000 + i);
+        subid_all(many.data, "herd", 7, 65535, &all);
+        assert_int_equal(all.count, ID_RANGES);
 }
 
 static void free_ranges(void **state)
@@ -503,6 +531,7 @@ int main(void)
                 cmocka_unit_test(numbers),          cmocka_unit_test(kernel_versions),
                 cmocka_unit_test(fields),           cmocka_unit_test(words),
                 cmocka_unit_test(id_maps),          cmocka_unit_test(sub_ids),
+                cmocka_unit_test(all_ranges),
                 cmocka_unit_test(free_ranges),      cmocka_unit_test(name_services),
                 cmocka_unit_test(cgroups),          cmocka_unit_test(mounts),
                 cmocka_unit_test(explain_debian),   cmocka_unit_test(explain_ubuntu),

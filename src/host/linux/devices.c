@@ -32,8 +32,10 @@ static int add_node(int dev, int from, const char *name, struct error *err)
         return 0;
 }
 
-int devices_make(int dev, int from, struct error *err)
+int devices_make(int dev, int from, bool fuse, struct error *err)
 {
+        if (fuse && add_node(dev, from, "fuse", err) < 0)
+                return -err->code;
         for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
                 int result = add_node(dev, from, nodes[i], err);
                 if (result < 0)

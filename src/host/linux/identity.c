@@ -3,6 +3,7 @@
 #include "host/linux/identity.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,10 +17,10 @@ static int write_to(const char *path, const char *text, struct error *err)
         return 0;
 }
 
-int identity_map_self(uid_t uid, gid_t gid, struct error *err)
+static int map_one(uid_t uid_inside, uid_t uid, gid_t gid_inside, gid_t gid, struct error *err)
 {
         char text[64];
-        snprintf(text, sizeof text, "%u %u 1\n", uid, uid);
+        snprintf(text, sizeof text, "%u %u 1\n", uid_inside, uid);
         int result = write_to("/proc/self/uid_map", text, err);
         if (result < 0)
                 return result;
@@ -27,20 +28,63 @@ int identity_map_self(uid_t uid, gid_t gid, struct error *err)
          * such namespace it is given up already and the file refuses to be written again. */
         cleanup_error struct error given_up = ERROR_INIT;
         write_to("/proc/self/setgroups", "deny", &given_up);
-        snprintf(text, sizeof text, "%u %u 1\n", gid, gid);
+        snprintf(text, sizeof text, "%u %u 1\n", gid_inside, gid);
         return write_to("/proc/self/gid_map", text, err);
+}
+
+int identity_map_self(uid_t uid, gid_t gid, struct error *err)
+{
+        return map_one(uid, uid, gid, gid, err);
+}
+
+int identity_map_root(uid_t uid, gid_t gid, struct error *err)
+{
+        return map_one(0, uid, 0, gid, err);
+}
+
+static int map_pid(pid_t pid, const char *which, unsigned outside, unsigned count, struct error *err)
+{
+        char path[64], text[64];
+        snprintf(text, sizeof text, "0 %u %u\n", outside, count);
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, which);
+        return write_to(path, text, err);
+}
+
+/* A line for each of ours: the kernel refuses one that two of ours make up together. */
+static int map_same(pid_t pid, const char *which, struct error *err)
+{
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/%s", which);
+        cleanup_file FILE *map = fopen(path, "re");
+        if (!map)
+                return error_sys(err, errno, "cannot read %s", path);
+        cleanup_text struct text lines = {0};
+        unsigned long inside, outside, count;
+        while (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
+                text_addf(&lines, "%lu %lu %lu\n", inside, inside, count);
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, which);
+        return write_to(path, lines.length ? lines.data : "", err);
+}
+
+int identity_map_same(pid_t pid, struct error *err)
+{
+        int result = map_same(pid, "uid_map", err);
+        return result < 0 ? result : map_same(pid, "gid_map", err);
+}
+
+unsigned identity_count(const char *file)
+{
+        cleanup_file FILE *map = fopen(file, "re");
+        unsigned long inside, outside, count, next = 0;
+        while (map && fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == next)
+                next += count;
+        return next > 0xFFFFFFFFUL ? 0xFFFFFFFFU : (unsigned)next;
 }
 
 int identity_map_range(pid_t pid, unsigned outside, unsigned count, struct error *err)
 {
-        char path[64], text[64];
-        snprintf(text, sizeof text, "0 %u %u\n", outside, count);
-        snprintf(path, sizeof path, "/proc/%d/uid_map", (int)pid);
-        int result = write_to(path, text, err);
-        if (result < 0)
-                return result;
-        snprintf(path, sizeof path, "/proc/%d/gid_map", (int)pid);
-        return write_to(path, text, err);
+        int result = map_pid(pid, "uid_map", outside, count, err);
+        return result < 0 ? result : map_pid(pid, "gid_map", outside, count, err);
 }
 
 /* Between 0x70000000 (above systemd's container range, which ends at 0x6FFFFFFF by its UIDS-GIDS document) and

@@ -7,6 +7,7 @@
 #include "host/linux/identity.h"
 #include "host/linux/idle.h"
 #include "host/linux/kernel.h"
+#include "host/linux/mirror.h"
 #include "host/linux/report.h"
 #include "host/linux/terminal.h"
 
@@ -39,7 +40,14 @@ static int enter_namespaces(struct birth *birth, struct workplace *w, struct err
                         _exit(125); /* whoever failed has said why */
                 return superuser_enter(birth->superuser, w, birth->launch->state >= 0, err);
         }
-        int result = identity_map_self(birth->uid, birth->gid, err);
+        const struct launch *launch = birth->launch;
+        int result = 0;
+        if (!birth_has_ids(birth))
+                result = identity_map_self(birth->uid, birth->gid, err);
+        else if (launch->system->ids_lack)
+                result = identity_map_root(birth->uid, birth->gid, err);
+        else
+                w->ids = birth->socket;
         if (result < 0)
                 return result;
         /* Private, not slave: a mount that appears outside later would arrive here writable. */
@@ -68,7 +76,7 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
         if (birth->launch->plan->own_network)
                 flags |= CLONE_NEWNET;
         int mapped[2] = {-1, -1};
-        if (birth->superuser && pipe2(mapped, O_CLOEXEC) < 0)
+        if (birth_has_ids(birth) && pipe2(mapped, O_CLOEXEC) < 0)
                 return error_sys(err, errno, "cannot make a pipe");
         pid_t program = kernel_fork(flags);
         if (program == 0) {
@@ -82,8 +90,8 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
                 if (err->code == ENOSPC || err->code == EUSERS)
                         error_remedy(err, "a limit on namespaces is reached: see user.max_user_namespaces and the others "
                                           "(sysctl), or too many environments lie inside each other (32)");
-        } else if (birth->superuser) {
-                result = identity_map_range(program, 0, IDENTITY_RANGE, err);
+        } else if (birth_has_ids(birth)) {
+                result = identity_map_same(program, err);
                 if (result == 0 && write(mapped[1], "", 1) != 1)
                         result = error_sys(err, errno, "cannot start the program");
         }
@@ -159,13 +167,25 @@ static bool obey(const struct birth *birth, pid_t program, int terminal)
         return true;
 }
 
+/* The server that shows the main system was killed: nothing inside can go on, and whoever waits for a file fails already. */
+static _Noreturn void blinded(const struct birth *birth)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        error_set(&err, EIO, "the server that shows the main system (paddock-files-mirror) ended, and the environment with it");
+        error_remedy(&err, birth->launch->scratch ? "start it again" : "what was written is in the layer; start it again");
+        give_up(birth, &err);
+}
+
 static int live(const struct birth *birth, pid_t program, int terminal, int signals, bool *abandoned)
 {
         int status = 0;
         for (;;) {
-                struct pollfd poll_fds[2] = {{.fd = signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN}};
-                if (idle_poll(poll_fds, 2) < 0 && errno != EINTR)
+                struct pollfd poll_fds[3] = {{.fd = signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN},
+                                             {.fd = birth->control, .events = POLLIN}};
+                if (idle_poll(poll_fds, birth->control >= 0 ? 3 : 2) < 0 && errno != EINTR)
                         return status;
+                if (birth->control >= 0 && poll_fds[2].revents && !mirror_obey(birth->launch->plan, birth->control))
+                        blinded(birth);
                 if (poll_fds[0].revents) {
                         struct signalfd_siginfo info[8];
                         (void)!read(signals, info, sizeof info);
@@ -188,7 +208,7 @@ static void end_all(void)
                 ;
 }
 
-/* The paddock outside was killed: everything ends, and a scratch environment's directory goes too. */
+/* The paddock outside was killed, or could not remove it: everything ends, and a scratch environment's directory goes too. */
 static void clean_up(int state, const struct remains *remains)
 {
         end_all();
@@ -197,6 +217,7 @@ static void clean_up(int state, const struct remains *remains)
                 tree_remove(state, "layer", &unheard);
                 tree_remove(state, "inner", &unheard);
                 unlinkat(state, "alive.lock", 0);
+                unlinkat(state, "unreadable", 0);
         }
         if (remains->parent >= 0)
                 unlinkat(remains->parent, remains->name, AT_REMOVEDIR);
@@ -205,7 +226,7 @@ static void clean_up(int state, const struct remains *remains)
 /* Init holds nothing of the program's: a pipe that the program closes must be closed. */
 static void keep_only(const struct birth *birth, const struct workplace *w, int terminal, int signals, int parent)
 {
-        const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent};
+        const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent, birth->control};
         for (int fd = 0, last = inherit_highest_open(birth->inherit); fd <= last; fd++) {
                 bool keep = false;
                 for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -222,6 +243,7 @@ _Noreturn void init_main(struct birth *birth)
         struct workplace w = WORKPLACE_INIT;
         w.launch = launch;
         w.plan = launch->plan;
+        w.control = birth->control;
         struct remains remains = {.parent = -1, .name = launch->scratch_name};
         prctl(PR_SET_NAME, "paddock-init", 0, 0, 0);
 
@@ -269,6 +291,8 @@ _Noreturn void init_main(struct birth *birth)
                 _exit(125);
         }
         end_all();
+        if (launch->plan->root && !birth->superuser && launch->scratch) /* its files belong to ids that outside cannot remove */
+                clean_up(w.layer, &remains);
         *birth->status = status;
         close(birth->socket); /* which wakes the paddock outside before the kernel has taken down what this process holds */
         _exit(0);

@@ -22,6 +22,7 @@ struct birth {
         struct superuser *superuser; /* NULL unless real root */
         sigset_t signals;            /* mask that the program starts with */
         unsigned uid, gid, umask;
+        int control;                 /* to the server of the mirror, or -1 */
         int socket;                  /* to the paddock outside */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */
         int *status;                 /* shared with it: how the program ended, -1 before */
@@ -29,6 +30,12 @@ struct birth {
         bool foreground;             /* and has it from the start */
         bool joining;                /* the view is a living one: only the process list is new */
 };
+
+/* Are more ids mapped than the user's own one? Then init maps the program's. */
+static inline bool birth_has_ids(const struct birth *birth)
+{
+        return birth->superuser || birth->launch->plan->root || birth->launch->system->ids_direct;
+}
 
 /* Never returns. */
 _Noreturn void init_main(struct birth *birth);

@@ -39,11 +39,31 @@ static inline int kernel_close_range(unsigned first, unsigned last, int flags)
 {
         return (int)syscall(SYS_close_range, first, last, flags);
 }
+static inline int kernel_fsopen(const char *type, unsigned flags)
+{
+        return (int)syscall(SYS_fsopen, type, flags);
+}
+static inline int kernel_fsconfig(int context, unsigned command, const char *key, const void *value, int number)
+{
+        return (int)syscall(SYS_fsconfig, context, command, key, value, number);
+}
+static inline int kernel_fsmount(int context, unsigned flags, unsigned attributes)
+{
+        return (int)syscall(SYS_fsmount, context, flags, attributes);
+}
+static inline int kernel_fspick(int directory, const char *path, unsigned flags)
+{
+        return (int)syscall(SYS_fspick, directory, path, flags);
+}
 /* Macros, so that a later musl may have functions of these names. */
 #define open_tree kernel_open_tree
 #define move_mount kernel_move_mount
 #define mount_setattr kernel_mount_setattr
 #define close_range kernel_close_range
+#define fsopen kernel_fsopen
+#define fsconfig kernel_fsconfig
+#define fsmount kernel_fsmount
+#define fspick kernel_fspick
 #endif
 
 /* sigprocmask() and sigfillset() with all 64 signals of the kernel. A C library keeps a few for itself, and musl one that is an

@@ -13,8 +13,10 @@
 #include "host/linux/idle.h"
 #include "host/linux/init.h"
 #include "host/linux/kernel.h"
+#include "host/linux/mirror.h"
 #include "host/linux/probe.h"
 #include "host/linux/report.h"
+#include "host/linux/subordinate.h"
 #include "host/linux/terminal.h"
 
 #include <poll.h>
@@ -30,6 +32,7 @@
 struct watch {
         const struct launch *launch;
         int socket, signals;
+        int control; /* number that init has its end of the mirror's socket under, or -1 */
         pid_t init;
         sigset_t before; /* the signal mask that paddock was started with */
         struct terminal terminal;
@@ -127,7 +130,7 @@ static void handle_report(struct watch *w, struct error *err)
                 break;
         case REPORT_READY:
                 if (w->launch->ready)
-                        w->launch->ready(w->launch->context, (int)w->init);
+                        w->launch->ready(w->launch->context, (int)w->init, w->control);
                 break;
         case REPORT_STOPPED:
                 stopped(w, report.value);
@@ -196,7 +199,7 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
                 return error_sys(err, errno, "cannot make a process");
         if (helper == 0) {
                 cleanup_error struct error own = ERROR_INIT;
-                bool root = launch->plan->superuser;
+                bool root = birth_has_ids(birth);
                 if (setns(launch->join_user, CLONE_NEWUSER) < 0 || setns(launch->join_mount, CLONE_NEWNS) < 0 ||
                     (root && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))) {
                         error_sys(&own, errno, "cannot join the running environment");
@@ -251,6 +254,15 @@ static int reopen_before_joining(const struct inherit *inherit, const struct bir
         return error_remedy(err, "pass it through a pipe: cat FILE | paddock run ...");
 }
 
+static int map_ids(const struct watch *w, struct error *err)
+{
+        struct mapping mapping;
+        int result = subordinate_begin(&mapping, w->launch->system, w->init, err);
+        cleanup_error struct error second = ERROR_INIT;
+        int finished = subordinate_finish(&mapping, result < 0 ? &second : err);
+        return result < 0 ? result : finished;
+}
+
 static int run(struct watch *w, struct birth *birth, struct superuser *superuser, struct error *err)
 {
         int sockets[2];
@@ -260,13 +272,16 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         birth->socket = theirs;
         w->socket = ours;
         w->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
+        if (birth->control >= 0 && !birth->joining) /* init's alone: the server sees its end */
+                close(birth->control);
         if (w->init < 0)
                 return -err->code;
         close(steal_fd(&theirs));
         inherit_let_go(birth->inherit);
         int result = 0;
-        if (superuser) {
-                result = superuser_stage(superuser, w->init, w->launch->state, err);
+        bool maps = birth_has_ids(birth) && !birth->superuser && !birth->joining && !w->launch->system->ids_lack;
+        if (superuser || maps) {
+                result = maps ? map_ids(w, err) : superuser_stage(superuser, w->init, w->launch->state, err);
                 if (result == 0)
                         report_send(ours, REPORT_GO, 0, NULL, -1);
                 else
@@ -287,6 +302,13 @@ static int run(struct watch *w, struct birth *birth, struct superuser *superuser
         return 0;
 }
 
+int host_borrow(int pid, int fd)
+{
+        cleanup_close int process = (int)syscall(SYS_pidfd_open, pid, 0);
+        int own = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+        return own < 0 ? -errno : own;
+}
+
 int host_run(const struct launch *launch, struct outcome *outcome, struct error *err)
 {
         struct watch w = {.launch = launch, .terminal = TERMINAL_NONE, .exit_code = 125};
@@ -302,7 +324,8 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
                 return error_sys(err, errno, "cannot share memory with the environment's first process");
         *shared = -1;
         struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(),
-                              .parent = -1, .status = shared, .terminal = w.terminal.outer >= 0, .joining = launch->join_user >= 0};
+                              .parent = -1, .status = shared, .control = launch->join_control, .terminal = w.terminal.outer >= 0,
+                              .joining = launch->join_user >= 0};
         /* In a pipeline the terminal is only taken when the program asks for it. */
         w.terminal.whole = inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;
         birth.foreground = birth.terminal && w.terminal.whole && terminal_is_foreground(&w.terminal);
@@ -334,6 +357,11 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
         } else if (launch->plan->superuser) {
                 birth.superuser = &superuser; /* only says that ids are mapped by init */
         }
+        if (result == 0 && !birth.joining && plan_mirror(launch->plan))
+                result = birth.control = mirror_start(launch, launch->state, err);
+        w.control = birth.control;
+        if (result > 0)
+                result = 0;
         if (result == 0 && birth.joining)
                 result = reopen_before_joining(&inherit, &birth, err);
         if (result == 0 && birth.foreground)

@@ -93,18 +93,35 @@ static bool subid_line(const char *line, size_t *length, struct id_range *range)
                sscanf(line + *length, ":%lu:%lu", &range->start, &range->count) == 2 && range->count;
 }
 
-bool subid_largest(const char *text, const char *user, unsigned long uid, struct id_range *range)
+static bool subid_is_of(const char *line, size_t length, const char *user, unsigned long uid)
 {
         char number[32];
-        size_t number_length = (size_t)snprintf(number, sizeof number, "%lu", uid), length;
-        struct id_range here, best = {0};
-        for (const char *line = text; line; line = next_line(line)) {
-                if (!subid_line(line, &length, &here) || here.count <= best.count)
+        size_t number_length = (size_t)snprintf(number, sizeof number, "%lu", uid);
+        return (user && length == strlen(user) && memcmp(line, user, length) == 0) ||
+               (length == number_length && memcmp(line, number, length) == 0);
+}
+
+void subid_all(const char *text, const char *user, unsigned long uid, unsigned long limit, struct id_ranges *ranges)
+{
+        size_t length;
+        struct id_range here;
+        *ranges = (struct id_ranges){0};
+        for (const char *line = text; line && limit && ranges->count < ID_RANGES; line = next_line(line)) {
+                if (!subid_line(line, &length, &here) || !subid_is_of(line, length, user, uid))
                         continue;
-                if ((user && length == strlen(user) && memcmp(line, user, length) == 0) ||
-                    (length == number_length && memcmp(line, number, length) == 0))
-                        best = here;
+                here.count = here.count < limit ? here.count : limit;
+                limit -= here.count;
+                ranges->ranges[ranges->count++] = here;
         }
+}
+
+bool subid_largest(const char *text, const char *user, unsigned long uid, struct id_range *range)
+{
+        size_t length;
+        struct id_range here, best = {0};
+        for (const char *line = text; line; line = next_line(line))
+                if (subid_line(line, &length, &here) && here.count > best.count && subid_is_of(line, length, user, uid))
+                        best = here;
         if (best.count)
                 *range = best;
         return best.count > 0;

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include "plan/system.h"
+
 #include <stddef.h>
 
 /* The number that a file like /proc/sys/... holds. False when it does not hold exactly one. */
@@ -25,12 +27,12 @@ bool text_has_word(const char *text, const char *word);
 bool idmap_has(const char *text, unsigned long id);
 bool idmap_is_whole(const char *text);
 
-struct id_range {
-        unsigned long start, count;
-};
 
 /* The largest range of `user` (by name or by number, as /etc/subuid allows both). `user` may be NULL. False: none. */
 bool subid_largest(const char *text, const char *user, unsigned long uid, struct id_range *range);
+
+/* All ranges of `user`, as subid_largest() finds them, in their order; those beyond `limit` ids in total are cut off. */
+void subid_all(const char *text, const char *user, unsigned long uid, unsigned long limit, struct id_ranges *ranges);
 
 /* The first of base, base + 65536, base + 2*65536, ... from which 65,536 ids are in no range of the two texts (each may
  * be NULL). */

@@ -9,11 +9,13 @@
 #include "host/linux/init.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "host/linux/identity.h"
 #include "host/linux/kernel.h"
 #include "host/linux/report.h"
 
+#include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -110,7 +112,10 @@ static int settle(struct birth *birth, int mapped, struct error *err)
         char go;
         if (mapped >= 0) {
                 if (read(mapped, &go, 1) != 1)
-                        return error_set(err, EIO, "init did not map the ids");
+                        _exit(125); /* init says why */
+                /* Groups of the user mean nothing inside. With one id they cannot be given up. */
+                if (plan->root && !birth->launch->system->ids_lack && !birth->launch->system->ids_direct && setgroups(0, NULL) < 0)
+                        return error_sys(err, errno, "cannot give up the user's groups");
                 if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                         return error_sys(err, errno, "cannot become root of the environment");
         } else {
@@ -126,6 +131,45 @@ static int settle(struct birth *birth, int mapped, struct error *err)
         if (result == 0 && !plan->session)
                 result = scope_abstract_sockets(err);
         return result;
+}
+
+/* A directory that every user may make files in. */
+static bool is_for_all(const char *path)
+{
+        struct stat st;
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 01777) == 01777;
+}
+
+/* What the user's login said does not hold for root. Programs for administrators are found, and what drops root's rights finds a
+ * place for its temporary files. An environment inside this one keeps its state where the outer state is covered. */
+static void root_variables(const struct launch *launch)
+{
+        static const char *const needed[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+        cleanup_text struct text path = {0};
+        const char *before = getenv("PATH");
+        text_add(&path, before ? before : "");
+        for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+                cleanup_free char *have = memory_format(":%s:", path.data);
+                cleanup_free char *want = memory_format(":%s:", needed[i]);
+                if (!strstr(have, want))
+                        text_addf(&path, "%s%s", path.length ? ":" : "", needed[i]);
+        }
+        setenv("PATH", path.data, 1);
+        setenv("HOME", "/root", 1);
+        setenv("USER", "root", 1);
+        setenv("LOGNAME", "root", 1);
+        unsetenv("MAIL");
+        const char *shell = getenv("SHELL"), *temporary = getenv("TMPDIR");
+        if (shell && access(shell, X_OK) < 0)
+                unsetenv("SHELL");
+        if (temporary && !is_for_all(temporary))
+                unsetenv("TMPDIR");
+        if (!launch->plan->session)
+                unsetenv("XDG_RUNTIME_DIR");
+        if (launch->system->state && !getenv("XDG_STATE_HOME")) {
+                cleanup_free char *parent = path_parent(launch->system->state);
+                setenv("XDG_STATE_HOME", parent, 1);
+        }
 }
 
 /* Enters the working directory. When its name leads nowhere inside, "/" is where a shell would be, and $PWD says so. */
@@ -187,6 +231,8 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         if (setenv("PADDOCK_NAME", birth->launch->name ? birth->launch->name : "", 1) < 0 ||
             inherit_close(birth->inherit, terminal, birth->socket, &err) < 0)
                 give_up(birth, 125, &err);
+        if (birth->launch->plan->root)
+                root_variables(birth->launch);
         enter_directory(birth->launch->plan);
         inherit_directories(birth->inherit);
         umask(birth->umask);

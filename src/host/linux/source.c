@@ -22,13 +22,13 @@ static const struct staged *staged_of(const struct workplace *w, const char *pat
         return best;
 }
 
-static int source_open(const struct workplace *w, const char *path, struct error *err)
+static int source_open(const struct workplace *w, bool mirrored, const char *path, struct error *err)
 {
         cleanup_free char *name = NULL;
         const struct staged *staged = w->staged ? staged_of(w, path) : NULL;
         if (staged)
                 name = memory_format("%s%s", staged->stage, path + (staged->path[1] ? strlen(staged->path) : 0));
-        cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        cleanup_close int root = mirrored ? fcntl(w->mirror, F_DUPFD_CLOEXEC, 3) : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int fd = root < 0 ? -1 : kernel_open_below(root, name ? name : path, O_PATH | O_NOFOLLOW);
         if (fd >= 0)
                 return fd;
@@ -61,7 +61,7 @@ static int add_piece(struct sources *o, int source, const char *rest, bool recur
 static int open_bind(const struct workplace *w, struct sources *o, const struct plan_op *op, const char *path,
                      struct error *err)
 {
-        cleanup_close int source = source_open(w, path, err);
+        cleanup_close int source = source_open(w, op->mirrored, path, err);
         if (source < 0)
                 return source;
         if (!w->staged)
@@ -73,7 +73,7 @@ static int open_bind(const struct workplace *w, struct sources *o, const struct 
                 const struct staged *below = &w->staged[i];
                 if (below == own || !path_is_below(below->path, path) || strcmp(below->path, path) == 0)
                         continue;
-                cleanup_close int sub = source_open(w, below->path, err);
+                cleanup_close int sub = source_open(w, false, below->path, err);
                 result = sub < 0 ? sub
                                  : add_piece(o, sub, below->path + (path[1] ? strlen(path) : 0), false,
                                              op->writable && below->mapped, below->path, err);
@@ -103,7 +103,7 @@ int sources_of(const struct workplace *w, const struct plan_op *op, struct sourc
                 return 0;
         o->lower = memory_grow(NULL, op->source_count, sizeof *o->lower);
         for (size_t i = 0; i < op->source_count; i++) {
-                int fd = source_open(w, op->sources[i], err);
+                int fd = source_open(w, op->mirrored, op->sources[i], err);
                 if (fd < 0)
                         return fd;
                 o->lower[o->lower_count++] = fd;

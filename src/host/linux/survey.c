@@ -253,18 +253,23 @@ static void read_stacks(struct system *system)
         }
 }
 
-/* Is this the main system's own user namespace, and are we root with the power to mount in it? */
-static bool really_root(void)
+/* Is this the main system's own user namespace, and are we root with the power to mount in it? If not, *direct says whether we
+ * are root of another one, with the power to map its ids. */
+static bool really_root(bool *direct)
 {
+        *direct = false;
         if (geteuid() != 0)
                 return false;
+        cleanup_free char *status = read_proc("/proc/self/status");
+        char *caps = status ? strstr(status, "\nCapEff:") : NULL;
+        unsigned long long effective = caps ? strtoull(caps + 8, NULL, 16) : 0;
+        *direct = (effective >> 6 & 3) == 3; /* CAP_SETGID, CAP_SETUID */
         cleanup_free char *map = read_proc("/proc/self/uid_map");
         unsigned long inner = 1, outer = 1, count = 0;
         if (!map || sscanf(map, "%lu %lu %lu", &inner, &outer, &count) != 3 || inner || outer || count != 4294967295UL)
                 return false;
-        cleanup_free char *status = read_proc("/proc/self/status");
-        char *caps = status ? strstr(status, "\nCapEff:") : NULL;
-        return caps && (strtoull(caps + 8, NULL, 16) >> 21 & 1); /* CAP_SYS_ADMIN */
+        *direct = false;
+        return effective >> 21 & 1; /* CAP_SYS_ADMIN */
 }
 
 static char *absolute_variable(const char *name)
@@ -279,10 +284,10 @@ int host_survey(struct system *system, const char *store, const char *layer, str
                                            .directories = look_directories, .writable = look_writable, .sockets = look_sockets},
                                   .uid = geteuid(),
                                   .gid = getegid(),
-                                  .superuser = really_root(),
                                   .home = absolute_variable("HOME"),
                                   .tmpdir = absolute_variable("TMPDIR"),
                                   .runtime = absolute_variable("XDG_RUNTIME_DIR")};
+        system->superuser = really_root(&system->ids_direct);
         system->look.context = system;
         cleanup_free char *cwd = getcwd(NULL, 0);
         if (cwd && cwd[0] == '/') /* a deleted or unreachable one has no name */
@@ -323,5 +328,6 @@ void host_survey_clear(struct system *system)
         free(system->runtime);
         free(system->state);
         free(system->store);
+        free(system->ids_lack);
         *system = (struct system){0};
 }

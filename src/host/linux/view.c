@@ -14,7 +14,10 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "host/linux/identity.h"
 #include "host/linux/kernel.h"
+#include "host/linux/mirror.h"
+#include "host/linux/report.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -232,7 +235,7 @@ static int build_expose(struct workplace *w, const struct plan_op *op, const str
 static int build_devices(struct workplace *w, const struct plan_op *op, int target, struct error *err)
 {
         cleanup_close int dev = stage_directory(w, "dev", 0, 0755, err);
-        int result = dev < 0 ? dev : devices_make(dev, w->devices_fd, err);
+        int result = dev < 0 ? dev : devices_make(dev, w->devices_fd, w->plan->root, err);
         cleanup_close int tree = result < 0 ? -1
                                             : open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
                                                                          AT_RECURSIVE);
@@ -241,7 +244,7 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
         if (tree < 0 || kernel_attach(tree, target) < 0)
                 return error_sys(err, errno, "cannot mount %s inside", op->path);
         cleanup_close int pts = openat(tree, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, w->plan->superuser, err);
+        return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, identity_count("/proc/self/gid_map") > 5, err);
 }
 
 static int build_op(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err)
@@ -276,6 +279,8 @@ static int build_op(struct workplace *w, size_t number, const struct sources *o,
                         return -code;
                 }
                 return 0;
+        case PLAN_MIRROR:
+                return 0; /* it stands already, aside */
         case PLAN_EXPOSE:
                 return build_expose(w, op, o, err);
         case PLAN_DEVICES:
@@ -293,7 +298,7 @@ static int build_op(struct workplace *w, size_t number, const struct sources *o,
 /* The root to mount on: the main system's tree, read-only unless it is shared, or the place of a new one. */
 static int open_root(struct workplace *w, struct error *err)
 {
-        const struct plan_op *first = w->plan->count ? &w->plan->ops[0] : NULL;
+        const struct plan_op *first = w->plan->count ? &w->plan->ops[plan_mirror(w->plan) != NULL] : NULL;
         if (w->plan->new_root) {
                 /* Left behind soon; until then nothing may be written in it by mistake or through a link. */
                 cleanup_close int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -334,6 +339,25 @@ static int open_layer(struct workplace *w, int clone, struct error *err)
         return w->layer < 0 ? error_sys(err, errno, "cannot open the environment's directory") : 0;
 }
 
+/* Until ids are mapped nothing can be made: its owner would be nobody; and what belongs to one of them cannot be opened. */
+static int await_ids(const struct workplace *w)
+{
+        struct report report;
+        if (w->ids >= 0 && (report_receive(w->ids, &report, NULL) != 1 || report.type != REPORT_GO))
+                _exit(125); /* whoever failed says why */
+        return 0;
+}
+
+/* Opens the sources of all operations that are, or are not, taken from the mirror. */
+static int open_sources(const struct workplace *w, bool mirrored, struct sources *opened, struct error *err)
+{
+        int result = 0;
+        for (size_t i = 0; result == 0 && i < w->plan->count; i++)
+                if (w->plan->ops[i].mirrored == mirrored)
+                        result = sources_of(w, &w->plan->ops[i], &opened[i], err);
+        return result;
+}
+
 int view_build(struct workplace *w, struct error *err)
 {
         const struct plan *plan = w->plan;
@@ -345,15 +369,27 @@ int view_build(struct workplace *w, struct error *err)
                 if (clone < 0)
                         result = error_sys(err, errno, "cannot clone the environment's directory");
         }
-        for (size_t i = 0; result == 0 && i < plan->count; i++)
-                result = sources_of(w, &plan->ops[i], &opened[i], err);
+        cleanup_close int fuse = plan_mirror(plan) ? mirror_open_device(err) : -1;
+        if (result == 0 && plan_mirror(plan) && fuse < 0)
+                result = fuse;
+        if (result == 0)
+                result = await_ids(w);
+        if (result == 0)
+                result = open_sources(w, false, opened, err);
         w->devices_fd = open(w->devices, O_PATH | O_DIRECTORY | O_CLOEXEC); /* now: the stage may cover the name */
         if (result == 0)
                 result = open_root(w, err);
+        if (result == 0 && fuse >= 0)
+                result = mirror_mount(w, fuse, w->control, err);
+        if (fuse >= 0)
+                close(steal_fd(&fuse)); /* the server's alone: when it dies, so does the mount */
         if (result == 0)
                 result = open_layer(w, clone, err);
-        for (size_t i = 0; result == 0 && i < plan->count; i++) {
-                bool first_of_new = plan->new_root && i == 0;
+        if (result == 0)
+                result = open_sources(w, true, opened, err);
+        const size_t first = plan_mirror(plan) != NULL;
+        for (size_t i = first; result == 0 && i < plan->count; i++) {
+                bool first_of_new = plan->new_root && i == first;
                 cleanup_close int target = -1;
                 if (first_of_new) {
                         target = stage_directory(w, "root", 0, 0755, err);
@@ -373,10 +409,10 @@ int view_build(struct workplace *w, struct error *err)
         if (result == 0)
                 result = enter_root(w, err);
         sources_clear(opened, plan->count);
-        const int done[] = {w->devices_fd, w->stage, w->root};
+        const int done[] = {w->devices_fd, w->stage, w->root, w->mirror};
         for (size_t i = 0; i < sizeof done / sizeof *done; i++)
                 if (done[i] >= 0)
                         close(done[i]);
-        w->devices_fd = w->stage = w->root = -1;
+        w->devices_fd = w->stage = w->root = w->mirror = -1;
         return result;
 }

@@ -26,6 +26,9 @@ struct workplace {
         int layer;   /* the environment's directory on a writable mount; in memory: the stage */
         int stage;   /* a small tmpfs for what lives only as long as the view */
         int root;    /* the root of the view */
+        int mirror;  /* the root of the mirror, or -1 */
+        int control; /* to its server, or -1 */
+        int ids;     /* a word comes here when ids are mapped; -1: they are */
         const char *devices;       /* a directory with the main system's device nodes, and */
         int devices_fd;            /* the same, opened before anything covers it */
         const char *stage_point;   /* where the stage is attached until the view covers it */
@@ -33,7 +36,7 @@ struct workplace {
         size_t staged_count;
 };
 
-#define WORKPLACE_INIT ((struct workplace){.layer = -1, .stage = -1, .root = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
+#define WORKPLACE_INIT ((struct workplace){.layer = -1, .stage = -1, .root = -1, .mirror = -1, .control = -1, .ids = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
 
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
@@ -66,8 +69,8 @@ int copy_entries(int from, int to, struct error *err);
 int overlay_mount(int target, const int *lower, size_t lower_count, int upper, int work, bool is_volatile,
                   const char *path, struct error *err);
 
-/* devices.c: makes a minimal /dev in the directory `dev`, with the nodes of the directory `from`. */
-int devices_make(int dev, int from, struct error *err);
+/* devices.c: makes a minimal /dev in the directory `dev`, with the nodes of the directory `from`; with that of FUSE if `fuse`. */
+int devices_make(int dev, int from, bool fuse, struct error *err);
 /* Mounts terminals of its own on the directory `pts`. */
 int devices_terminals(int pts, bool has_ids, struct error *err);
 

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The main system as root inside sees it: PLAN_MIRROR, by the server paddock-files-mirror (servers/files-mirror) over FUSE.
+ *
+ *      paddock (outside) -- starts --> the server: plain user, outer namespaces
+ *              \-- clone --> init: opens /dev/fuse, mounts, and hands the descriptor over
+ *
+ * The kernel wants the descriptor opened in the user namespace that mounts, and the server must see the main system, which is
+ * left behind there: hence the two, with a socket between them. The server is started first, so that it is loaded while
+ * the namespaces are made. It lives as long as the mount, that is, as long as any run that has the view.
+ *
+ * Every init of the view holds init's end of the socket. When the server is killed all of them see it close, and end.
+ */
+#pragma once
+
+#include "host/linux/workplace.h"
+
+/* Outside: starts the server. Returns init's end of the socket. `state` is the environment's directory, or -1. */
+int mirror_start(const struct launch *launch, int state, struct error *err);
+
+/* In init: opens the device, while its name is not covered yet. */
+int mirror_open_device(struct error *err);
+
+/* Mounts the mirror on the stage, and hands `device` to the server at `control`. Sets w->mirror. */
+int mirror_mount(struct workplace *w, int device, int control, struct error *err);
+
+/* In init, later: takes what the server says. False: it is gone. */
+bool mirror_obey(const struct plan *plan, int control);
