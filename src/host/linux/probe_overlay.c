@@ -26,7 +26,7 @@
 #define STALE 60           /* seconds after which a directory of that name has no owner any more */
 #define SWEEP_ENTRIES 4096 /* of the directory searched for such: a home has fewer, and the look stays short */
 
-enum { STEP_TMPFS = TRIAL_OWN, STEP_MAKE, STEP_XATTR, STEP_MOUNT, STEP_COPY, STEP_REPLACE, STEP_CHECK };
+enum { STEP_TMPFS = TRIAL_OWN, STEP_MAKE, STEP_XATTR, STEP_MOUNT, STEP_COPY, STEP_REPLACE, STEP_CHECK, STEP_UNNAMED };
 
 static const char *step_words(int step)
 {
@@ -36,6 +36,7 @@ static const char *step_words(int step)
                : step == STEP_MOUNT   ? "mount an overlay"
                : step == STEP_COPY    ? "change a file of the main system in an overlay"
                : step == STEP_REPLACE ? "replace a directory of the main system in an overlay"
+               : step == STEP_UNNAMED ? "make an unnamed file in an overlay"
                : step == STEP_CHECK   ? "trust the overlay: a change went through to the main system"
                                       : "enter namespaces";
 }
@@ -83,9 +84,9 @@ static int use_overlay(struct trial *trial)
         return 0;
 }
 
-static int try_memory(struct trial *trial, const void *argument)
+/* Enters namespaces and makes a tree in memory, the working directory. */
+static int enter_memory(struct trial *trial)
 {
-        (void)argument;
         int result = trial_enter(trial, CLONE_NEWNS);
         if (result < 0)
                 return result;
@@ -93,8 +94,30 @@ static int try_memory(struct trial *trial, const void *argument)
         if (mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=1m") < 0 || chdir("/proc") < 0)
                 return -errno;
         trial->step = STEP_MAKE;
-        result = make_tree(AT_FDCWD);
+        return make_tree(AT_FDCWD);
+}
+
+static int try_memory(struct trial *trial, const void *argument)
+{
+        (void)argument;
+        int result = enter_memory(trial);
         return result < 0 ? result : use_overlay(trial);
+}
+
+/* O_TMPFILE is the overlay's own affair: whatever lies below, Linux before 6.10 refuses it. */
+static int try_unnamed(struct trial *trial, const void *argument)
+{
+        (void)argument;
+        int result = enter_memory(trial);
+        if (result < 0)
+                return result;
+        trial->step = STEP_MOUNT;
+        if (mount("overlay", "merged", "overlay", MS_NOSUID | MS_NODEV,
+                  "lowerdir=lower,upperdir=upper,workdir=work,userxattr") < 0)
+                return -errno;
+        trial->step = STEP_UNNAMED;
+        cleanup_close int file = open("merged", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        return file < 0 ? -errno : 0;
 }
 
 static int try_disk(struct trial *trial, const void *argument)
@@ -283,6 +306,23 @@ static bool probe_memory(struct probing *p, struct probe *probe)
         return false;
 }
 
+static void probe_unnamed(struct probing *p)
+{
+        struct probe *probe = probe_add(p, "unnamed files", false);
+        if (probe_impossible(p, probe))
+                return;
+        struct trial trial = trial_run(p, try_unnamed, NULL);
+        if (probe_settled(probe, &trial, "O_TMPFILE works in layers"))
+                return;
+        probe_failed(probe, step_words(trial.step), &trial);
+        if (trial.step == STEP_UNNAMED)
+                probe->state = PROBE_DEGRADED;
+        probe_but(probe,
+                  "programs that ask for a file without a name (O_TMPFILE) are refused it inside; most make a named one "
+                  "then",
+                  "%s", trial.step == STEP_UNNAMED ? "boot Linux 6.10 or newer" : "see the layers above");
+}
+
 void probe_layers(struct probing *p)
 {
         struct probe *probe = probe_add(p, "layers on disk", false);
@@ -295,4 +335,5 @@ void probe_layers(struct probing *p)
                 probe_but(probe, "`paddock run` has nowhere to put what is changed inside", "%s",
                           probe->remedy ? probe->remedy : "see above");
         }
+        probe_unnamed(p);
 }

@@ -102,7 +102,7 @@ void probe_time(struct probing *p);
 void probe_mounts(struct probing *p); /* probe_mount.c */
 void probe_openat2(struct probing *p);
 void probe_idmapped(struct probing *p); /* only as superuser */
-void probe_layers(struct probing *p);   /* probe_overlay.c: on disk and in memory */
+void probe_layers(struct probing *p);   /* probe_overlay.c: on disk, in memory; unnamed files */
 void probe_fuse(struct probing *p);     /* probe_device.c */
 void probe_tun(struct probing *p);
 void probe_terminal(struct probing *p);
