@@ -283,6 +283,11 @@ static bool read_items(struct reader *r, struct node *node, enum fy_event_type e
         while (complete && next(r) && r->event->type != end) {
                 struct node item = {0};
                 complete = read_node(r, &item);
+                /* Where a value is that is not there depends on the library's version: it is where its key is. */
+                if (node->kind == NODE_MAP && node->count % 2 && item.kind == NODE_SCALAR && item.plain && !item.length) {
+                        item.line = node->items[node->count - 1].line;
+                        item.column = node->items[node->count - 1].column;
+                }
                 /* A branch without its end is worth keeping only when it is the value of a key. */
                 if (complete || (node->kind == NODE_MAP && node->count % 2 && item.kind == NODE_MAP))
                         *vector_add(node->items, node->count, node->capacity) = item;
