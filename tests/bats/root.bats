@@ -384,6 +384,39 @@ new" ]
         [ "$(stat -c %u "$OUT/d/g")" = "$(id -u)" ]
 }
 
+@test "root: a socket where nobody inside gets, in a file system whose ids cannot be mapped, is no obstacle" {
+        is_root || skip "needs root"
+        # shellcheck disable=SC2016
+        run unshare --mount --propagation private sh -ec '
+                mount -t ramfs none "$1"
+                mkdir -m 700 "$1/closed"
+                mkdir "$1/open"
+                python3 -c "
+import socket, sys, time
+listening = [socket.socket(socket.AF_UNIX) for _ in sys.argv[1:]]
+for s, name in zip(listening, sys.argv[1:]):
+    s.bind(name)
+    s.listen()
+time.sleep(60)" "$1/closed/s" "$1/open/s" 3>&- &
+                trap "kill $!" EXIT
+                until [ -S "$1/open/s" ]; do sleep 0.1; done
+                for identity in self root; do
+                        "$PADDOCK" run --as $identity --mirror / -- python3 -c "
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        socket.socket(socket.AF_UNIX).connect(name)
+        print(\"reached\", name)
+    except OSError as e:
+        print(type(e).__name__)" "$1/closed/s" "$1/open/s"
+                done' - "$OUT"
+        expect_status 0
+        expect_output "PermissionError
+ConnectionRefusedError
+PermissionError
+ConnectionRefusedError"
+}
+
 @test "root: united and from elsewhere" {
         needs_ids
         mkdir "$OUT/a" "$OUT/b"

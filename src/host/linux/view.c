@@ -358,6 +358,13 @@ static int open_sources(const struct workplace *w, bool mirrored, struct sources
         return result;
 }
 
+/* A cover that is not needed: what it was for has vanished; or its directory is closed to us, who have every right that a program
+ * inside may get (a directory of root's own in a file system whose ids cannot be mapped: tmpfs before Linux 6.3). */
+static bool nobody_gets_there(const struct plan_op *op, int code)
+{
+        return op->kind == PLAN_SEAL && (code == ENOENT || code == EACCES);
+}
+
 int view_build(struct workplace *w, struct error *err)
 {
         const struct plan *plan = w->plan;
@@ -395,6 +402,10 @@ int view_build(struct workplace *w, struct error *err)
                         target = stage_directory(w, "root", 0, 0755, err);
                 } else if (plan->ops[i].path[1]) {
                         target = target_open(w, plan->ops[i].path, err);
+                }
+                if (target < 0 && err->code && nobody_gets_there(&plan->ops[i], err->code)) {
+                        error_clear(err);
+                        continue;
                 }
                 if (target < 0 && err->code) {
                         result = -err->code;
