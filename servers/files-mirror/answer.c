@@ -19,52 +19,106 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 static struct mirror *mirror_of(fuse_req_t req)
 {
         return fuse_req_userdata(req);
 }
 
+/* Adds a hash to the set of those that were recorded. Returns false when it is there already. Lock held. */
+static bool note_recorded(struct mirror *m, uint64_t hash)
+{
+        if (m->recorded_count >= m->recorded_room / 2) { /* open addressing, half empty */
+                size_t room = m->recorded_room ? m->recorded_room * 2 : 64, old_room = m->recorded_room;
+                cleanup_free uint64_t *old = m->recorded;
+                m->recorded = memory_new(room * sizeof *m->recorded);
+                m->recorded_room = room;
+                m->recorded_count = 0;
+                for (size_t i = 0; i < old_room; i++)
+                        if (old[i])
+                                note_recorded(m, old[i]);
+        }
+        hash |= !hash;
+        size_t i = hash % m->recorded_room;
+        for (; m->recorded[i]; i = (i + 1) % m->recorded_room)
+                if (m->recorded[i] == hash)
+                        return false;
+        m->recorded[i] = hash;
+        m->recorded_count++;
+        return true;
+}
+
 /* Writes down, once, what has to be shown without content. Lock held. */
 static void record_unreadable(struct mirror *m, const struct node *node)
 {
-        char buffer[4096];
-        const struct node *root = node_find(&m->tree, NODE_ROOT);
-        char *path = m->record < 0 ? NULL : node_path(&m->tree, node, root, buffer + 1, sizeof buffer - 1);
+        cleanup_free char *path = m->record < 0 ? NULL : node_path(&m->tree, node);
+        uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
         if (!path)
                 return;
-        *--path = '/';
-        (void)!write(m->record, path, strlen(path) + 1);
+        for (const char *p = path; *p; p++)
+                hash = (hash ^ (unsigned char)*p) * 1099511628211ULL;
+        if (note_recorded(m, hash))
+                (void)!write(m->record, path, strlen(path) + 1);
 }
 
-/* Counts a lookup of what was found under `name` in a directory, and fills the entry. Returns 0 or a negative
- * errno. */
-static int enter(struct mirror *m, uint64_t directory, const char *name, const struct seen *seen,
+/* Notes what was seen where a node is. Returns false when it is of another type than before. Lock held. */
+static bool note_seen(struct mirror *m, struct node *node, const struct seen *seen)
+{
+        uint16_t type = seen->st.st_mode & S_IFMT;
+        bool same_type = !node->type || node->type == type;
+        bool same = node->ino == seen->ino && node->dev == seen->dev;
+        if (seen->unreadable && (!same || !node->type))
+                record_unreadable(m, node);
+        if (node->type && (!same || !same_type))
+                watch_replaced(m, node); /* no event may have told it: a directory above was not watched */
+        node->ino = seen->ino;
+        node->dev = seen->dev;
+        return same_type;
+}
+
+/* How long the kernel may keep the attributes of a node: what is found under its name is kept for `kept`. */
+static double attributes_kept(const struct node *node, const struct seen *seen, double kept)
+{
+        /* A file with more names may be changed under one that nobody watches here; a directory's times change with
+         * what is in it. */
+        if ((S_ISREG(seen->st.st_mode) && seen->st.st_nlink > 1) ||
+            (S_ISDIR(seen->st.st_mode) && !seen->blank && node->watch <= 0))
+                return KEPT_UNWATCHED;
+        return kept;
+}
+
+/* Counts a lookup of what was found under `name` in a directory, and fills the entry. `changes` is m->changes from
+ * before the look. Returns 0 or a negative errno. */
+static int enter(struct mirror *m, uint64_t directory, const char *name, const struct seen *seen, unsigned changes,
                  struct fuse_entry_param *entry)
 {
         int result = 0;
+        double kept = seen->kept;
         pthread_mutex_lock(&m->tree.lock);
         struct node *parent = node_find(&m->tree, directory), *node = parent ? node_make(&m->tree, parent, name) : NULL;
         if (node) {
-                uint16_t type = seen->st.st_mode & S_IFMT;
-                if (node->type && node->type != type)
+                if (!note_seen(m, node, seen))
                         control_drop_names(m); /* the overlay above must look again */
-                if (seen->unreadable && node->ino != seen->ino)
-                        record_unreadable(m, node);
+                /* An event between the look and now found no node to tell of. */
+                if (changes != atomic_load(&m->changes))
+                        kept = KEPT_UNWATCHED;
                 node->lookups++;
-                node->ino = seen->ino;
-                node->dev = seen->dev;
-                node->type = type;
+                node->type = seen->st.st_mode & S_IFMT;
                 node->rule = seen->rule;
-                *entry = (struct fuse_entry_param){.ino = node_id(node), .attr = seen->st, .attr_timeout = seen->kept,
-                                                   .entry_timeout = seen->kept};
+                *entry = (struct fuse_entry_param){.ino = node_id(node), .attr = seen->st, .entry_timeout = kept,
+                                                   .attr_timeout = attributes_kept(node, seen, kept)};
         } else {
                 result = parent ? -ENOMEM : -ESTALE;
         }
         bool crowded = m->tree.count > m->node_limit;
         pthread_mutex_unlock(&m->tree.lock);
-        if (crowded && !atomic_exchange(&m->drop_asked, true))
-                control_drop_names(m);
+        if (crowded) { /* as often as once a second: what is in use now may not be then */
+                struct timespec t;
+                clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+                if (atomic_exchange(&m->drop_asked, t.tv_sec) != t.tv_sec)
+                        control_drop_names(m);
+        }
         return result;
 }
 
@@ -72,40 +126,39 @@ static void leave(struct mirror *m, uint64_t id, uint64_t lookups)
 {
         pthread_mutex_lock(&m->tree.lock);
         struct node *node = node_find(&m->tree, id);
-        if (node) {
-                if (node->lookups <= lookups && node->children == 0)
-                        watch_forget(m, node);
+        if (node)
                 node_forget(&m->tree, node, lookups);
-        }
-        if (m->tree.count < m->node_limit / 2)
-                atomic_store(&m->drop_asked, false);
         pthread_mutex_unlock(&m->tree.lock);
 }
 
 /* The directory `id`, ready to be looked in: *rule is what rules say of it, *kept how long the answers hold. */
 static int prepare(struct mirror *m, uint64_t id, const struct rule_point **rule, double *kept)
 {
+        unsigned epoch = atomic_load(&m->epoch);
         int fd = look_directory(m, &thread_keeps()->directories, id);
         if (fd < 0)
                 return fd;
-        *kept = watch_directory(m, id, fd);
+        *kept = watch_directory(m, id, fd, epoch);
         pthread_mutex_lock(&m->tree.lock);
         const struct node *node = node_find(&m->tree, id);
         *rule = node ? node->rule : NULL;
         pthread_mutex_unlock(&m->tree.lock);
-        return *rule && (*rule)->kind == RULE_BLANK ? -ENOENT : fd;
+        return fd;
 }
 
-static void told_absent(struct mirror *m, uint64_t directory, const char *name)
+/* Notes that a name was said not to exist. Returns how long the kernel may keep that. */
+static double told_absent(struct mirror *m, uint64_t directory, const char *name, double kept, unsigned changes)
 {
         pthread_mutex_lock(&m->tree.lock);
         struct node *parent = node_find(&m->tree, directory);
         struct node *node = parent ? node_child(&m->tree, parent, name) : NULL;
         if (parent)
                 parent->absent_told = true;
+        bool changed = changes != atomic_load(&m->changes);
         pthread_mutex_unlock(&m->tree.lock);
         if (node)
                 control_drop_names(m); /* the overlay knew it */
+        return changed ? KEPT_UNWATCHED : kept;
 }
 
 #define LOOKED_UP 4 /* names found one by one in a directory, after which the rest is worth a listing */
@@ -114,16 +167,16 @@ static void told_absent(struct mirror *m, uint64_t directory, const char *name)
  * attributes in a few; it has to be asked for from inside, because the kernel takes them only as an answer. */
 static void notice_lookup(struct mirror *m, uint64_t directory)
 {
-        char buffer[CONTROL_ROOM], *path = NULL;
+        cleanup_free char *path = NULL;
         pthread_mutex_lock(&m->tree.lock);
         struct node *node = node_find(&m->tree, directory);
         if (node && !node->listed && node->watch > 0 && ++node->looked_up == LOOKED_UP) {
                 node->listed = true;
-                path = node_path(&m->tree, node, node_find(&m->tree, NODE_ROOT), buffer, sizeof buffer - 1);
+                path = node_path(&m->tree, node);
         }
         pthread_mutex_unlock(&m->tree.lock);
         if (path)
-                control_list(m, path);
+                control_list(m, path[1] ? path + 1 : ".");
 }
 
 static void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -133,15 +186,15 @@ static void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         struct seen seen;
         struct fuse_entry_param entry = {0};
         double kept = KEPT_UNWATCHED;
+        unsigned changes = atomic_load(&m->changes);
         int fd = prepare(m, parent, &rule, &kept);
         int result = fd < 0 ? fd : look_name(m, fd, rule, name, &seen);
         if (result == 0) {
                 seen.kept = kept;
-                result = enter(m, parent, name, &seen, &entry);
+                result = enter(m, parent, name, &seen, changes, &entry);
         }
         if (result == -ENOENT || result == -ENOTDIR || result == -EACCES || result == -ENAMETOOLONG) {
-                told_absent(m, parent, name);
-                entry = (struct fuse_entry_param){.entry_timeout = kept};
+                entry = (struct fuse_entry_param){.entry_timeout = told_absent(m, parent, name, kept, changes)};
                 result = 0;
         }
         if (result < 0)
@@ -170,13 +223,16 @@ static void answer_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info 
         (void)info;
         struct mirror *m = mirror_of(req);
         struct seen seen;
-        int result = look_node(m, &thread_keeps()->directories, id, &seen);
+        unsigned changes = atomic_load(&m->changes);
+        int watch = watch_above(m, id), result = look_node(m, &thread_keeps()->directories, id, &seen);
         pthread_mutex_lock(&m->tree.lock);
         struct node *node = node_find(&m->tree, id), *parent = node ? node_parent(&m->tree, node) : NULL;
-        if (result == 0 && parent && parent->watch > 0)
-                seen.kept = KEPT_WATCHED;
-        if (result == 0 && node && node->type && node->type != (seen.st.st_mode & S_IFMT))
-                result = -ESTALE;
+        if (result == 0 && node) {
+                bool watched = watch > 0 && parent && parent->watch == watch && changes == atomic_load(&m->changes);
+                seen.kept = attributes_kept(node, &seen, watched ? KEPT_WATCHED : KEPT_UNWATCHED);
+                if (!note_seen(m, node, &seen))
+                        result = -ESTALE;
+        }
         pthread_mutex_unlock(&m->tree.lock);
         if (result < 0) {
                 control_drop_names(m); /* what the overlay knows is not there any more */
@@ -214,7 +270,7 @@ static char *standin_of(struct mirror *m, uint64_t id)
         struct seen seen;
         if (look_node(m, d, id, &seen) < 0 || !seen.standin)
                 return NULL;
-        char name[256] = "";
+        char name[NAME_ROOM] = "";
         uint64_t parent = NODE_NONE;
         pthread_mutex_lock(&m->tree.lock);
         const struct node *node = node_find(&m->tree, id);
@@ -236,17 +292,18 @@ static int readable(struct mirror *m, uint64_t id, bool *close_it)
         *close_it = false;
         if (slot->id == id && slot->epoch == epoch)
                 return slot->fd;
+        int watch = watch_above(m, id);
         int fd = look_open(m, &keeps->directories, id, O_RDONLY);
         if (fd < 0)
                 return fd;
         pthread_mutex_lock(&m->tree.lock);
         const struct node *node = node_find(&m->tree, id), *parent = node ? node_parent(&m->tree, node) : NULL;
-        *close_it = !parent || parent->watch <= 0;
+        *close_it = !parent || watch <= 0 || parent->watch != watch;
         pthread_mutex_unlock(&m->tree.lock);
         if (!*close_it) {
                 if (slot->id != NODE_NONE)
                         close(slot->fd);
-                *slot = (struct kept_file){id, fd, epoch};
+                *slot = (struct kept_file){id, fd, epoch, keeps->second};
         }
         return fd;
 }
@@ -295,25 +352,34 @@ static void answer_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence
         struct mirror *m = mirror_of(req);
         cleanup_close int fd = look_open(m, &thread_keeps()->directories, id, O_RDONLY);
         off_t found = fd < 0 ? -1 : lseek(fd, offset, whence);
-        if (fd == -EACCES)
-                fuse_reply_err(req, ENXIO); /* without content, as it is shown */
+        if (fd == -EACCES) {
+                cleanup_free char *text = standin_of(m, id);
+                off_t length = text ? (off_t)strlen(text) : 0;
+                if (offset < 0 || offset >= length)
+                        fuse_reply_err(req, ENXIO);
+                else
+                        fuse_reply_lseek(req, whence == SEEK_HOLE ? length : offset);
+        }
         else if (found < 0)
                 fuse_reply_err(req, fd < 0 ? -fd : errno);
         else
                 fuse_reply_lseek(req, found);
 }
 
-/* The descriptor of a listing that stands at `offset`. */
-static int listing(struct mirror *m, uint64_t id, off_t offset)
+/* The descriptor of a listing of `directory` that stands at `offset`. */
+static int listing(uint64_t id, int directory, off_t offset)
 {
         struct keeps *keeps = thread_keeps();
         struct kept_listing *slot = &keeps->listings[id % KEPT_LISTINGS];
-        if (offset && slot->id == id && slot->at == offset && slot->epoch == atomic_load(&m->epoch))
+        struct stat st;
+        if (fstat(directory, &st) < 0)
+                return -errno;
+        /* One that was begun is gone on with, also when entries came or went: not every file system finds the place again. */
+        if (offset && slot->id == id && slot->at == offset && slot->ino == st.st_ino && slot->dev == st.st_dev)
                 return slot->fd;
-        unsigned epoch = atomic_load(&m->epoch);
-        int fd = look_open(m, &keeps->directories, id, O_RDONLY | O_DIRECTORY);
+        int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
-                return fd;
+                return -errno;
         if (offset && lseek(fd, offset, SEEK_SET) < 0) {
                 int code = errno;
                 close(fd);
@@ -321,7 +387,7 @@ static int listing(struct mirror *m, uint64_t id, off_t offset)
         }
         if (slot->id != NODE_NONE)
                 close(slot->fd);
-        *slot = (struct kept_listing){id, fd, epoch, offset};
+        *slot = (struct kept_listing){id, fd, offset, st.st_dev, st.st_ino, keeps->second};
         return fd;
 }
 
@@ -336,7 +402,7 @@ struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
 /* Adds one entry. Returns the room it took, 0 for one that is not shown, or a negative number when there is no
  * room. */
 static ssize_t list_entry(fuse_req_t req, uint64_t id, int fd, const struct rule_point *rule, double keeps,
-                          const struct kernel_dirent *dirent, char *out, size_t room)
+                          unsigned changes, const struct kernel_dirent *dirent, char *out, size_t room)
 {
         struct mirror *m = mirror_of(req);
         struct fuse_entry_param entry = {.attr = {.st_ino = dirent->ino, .st_mode = (mode_t)dirent->type << 12}};
@@ -349,7 +415,7 @@ static ssize_t list_entry(fuse_req_t req, uint64_t id, int fd, const struct rule
                 if (look_name(m, fd, rule, dirent->name, &seen) < 0)
                         return 0;
                 seen.kept = keeps;
-                if (enter(m, id, dirent->name, &seen, &entry) < 0)
+                if (enter(m, id, dirent->name, &seen, changes, &entry) < 0)
                         return 0;
         }
         size_t taken = fuse_add_direntry_plus(req, out, room, dirent->name, &entry, dirent->next);
@@ -367,10 +433,11 @@ static void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t
         struct keeps *keeps = thread_keeps();
         const struct rule_point *rule = NULL;
         double kept = KEPT_UNWATCHED;
+        unsigned changes = atomic_load(&m->changes);
         int fd = prepare(m, id, &rule, &kept);
         if (fd >= 0)
-                fd = listing(m, id, offset);
-        if (fd == -EACCES || (rule && rule->kind == RULE_BLANK)) { /* nobody may list it, or nobody shall */
+                fd = listing(id, fd, offset);
+        if (fd == -EACCES) { /* nobody may list it, or nobody shall */
                 fuse_reply_buf(req, NULL, 0);
                 return;
         }
@@ -380,17 +447,19 @@ static void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t
         }
         char entries[8192] __attribute__((aligned(8)));
         size_t room = size < SERVE_ROOM ? size : SERVE_ROOM, used = 0;
+        const size_t least = sizeof(struct kernel_dirent) + NAME_ROOM + 8;
         off_t at = offset;
         bool full = false;
+        long got = 0;
         while (!full) {
                 /* An entry of the kernel's answer takes about five times the room of what is read here. */
                 size_t portion = (room - used) / 4 < sizeof entries ? (room - used) / 4 : sizeof entries;
-                long got = syscall(SYS_getdents64, fd, entries, portion < 300 ? 300 : portion);
+                got = syscall(SYS_getdents64, fd, entries, portion < least ? least : portion);
                 if (got <= 0)
                         break;
-                for (long i = 0; i < got && !full;) {
+                for (long i = 0; i < got;) {
                         const struct kernel_dirent *dirent = (const void *)(entries + i);
-                        ssize_t taken = list_entry(req, id, fd, rule, kept, dirent, keeps->buffer + used, room - used);
+                        ssize_t taken = list_entry(req, id, fd, rule, kept, changes, dirent, keeps->buffer + used, room - used);
                         full = taken < 0;
                         if (full)
                                 break;
@@ -399,11 +468,17 @@ static void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t
                         i += dirent->length;
                 }
         }
+        int code = got < 0 && used == 0 ? errno : 0; /* not an end; with entries before it, it is asked for again */
         struct kept_listing *slot = &keeps->listings[id % KEPT_LISTINGS];
-        if (full && lseek(fd, at, SEEK_SET) < 0)
-                slot->epoch--; /* not to be used again */
         slot->at = at;
-        fuse_reply_buf(req, keeps->buffer, used);
+        if ((full && lseek(fd, at, SEEK_SET) < 0) || code) { /* not to be used again */
+                close(slot->fd);
+                *slot = (struct kept_listing){.id = NODE_NONE};
+        }
+        if (code)
+                fuse_reply_err(req, code);
+        else
+                fuse_reply_buf(req, keeps->buffer, used);
 }
 
 /*

@@ -12,8 +12,10 @@
 #include <argp.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define NODE_LIMIT 400000 /* names; about 40 MB */
 
@@ -70,6 +72,20 @@ static void know_oneself(struct mirror *m)
         m->groups[m->group_count++] = getegid();
 }
 
+/* The server lives as long as the environment, whatever is typed at the terminal; and needs descriptors for every
+ * thread. */
+static void stand_alone(void)
+{
+        static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+        for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+                signal(ignored[i], SIG_IGN);
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 int main(int argc, char **argv)
 {
         static const struct argp_option options[] = {
@@ -87,6 +103,7 @@ int main(int argc, char **argv)
         struct options o = {&m, "/"};
         argp_parse(&argp, argc, argv, 0, NULL, &o);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        stand_alone();
         know_oneself(&m);
         m.root = open(o.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (m.root < 0 || rules_identify(&m.rules, m.root) < 0 || node_tree_start(&m.tree, &m.rules.root) < 0) {
@@ -115,5 +132,6 @@ int main(int argc, char **argv)
         rules_clear(&m.rules);
         free(m.devices);
         free(m.groups);
+        free(m.recorded);
         return 0;
 }

@@ -30,9 +30,12 @@ struct mirror {
         struct watcher *watcher; /* NULL: no notification of changes, attributes are kept for a second */
         struct readahead *readahead; /* or NULL */
         struct fuse_session *session;
-        atomic_uint epoch; /* grows when something changed outside: descriptors opened before may lead elsewhere now */
-        size_t node_limit; /* asks for names to be dropped when more than this many are known */
-        atomic_bool drop_asked;
+        atomic_uint epoch;   /* grows when names changed outside: descriptors opened before may lead elsewhere now */
+        atomic_uint changes; /* grows with everything that changed outside: what was seen before may be otherwise now */
+        size_t node_limit;   /* asks for names to be dropped when more than this many are known */
+        atomic_long drop_asked; /* second in which that was asked for last */
+        uint64_t *recorded;  /* hashes of the names that were recorded; guarded by the tree's lock */
+        size_t recorded_count, recorded_room;
 };
 
 #define KEPT_WATCHED 1e7 /* seconds the kernel keeps what is watched: until it is told otherwise */
@@ -64,6 +67,9 @@ struct seen {
 
 void directories_start(struct directories *d);
 void directories_end(struct directories *d);
+/* Closes those that are too old to be used. A descriptor keeps a file system from being unmounted. Returns how many are
+ * left. */
+size_t directories_expire(struct directories *d, long second);
 
 /* A descriptor (O_PATH) of the directory that a node is, good until the next call with `d`. A negative errno when
  * it is gone, or is none, or may not be entered. Never follows a symbolic link below the root. */

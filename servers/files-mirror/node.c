@@ -143,6 +143,8 @@ struct node *node_make(struct node_tree *tree, struct node *parent, const char *
 
 static void release(struct node_tree *tree, struct node *node)
 {
+        if (tree->released)
+                tree->released(tree->context, node);
         uint32_t *link = &tree->buckets[hash(node->parent, node->name) & tree->bucket_mask];
         while (*link != node->slot)
                 link = &at(tree, *link)->next;
@@ -171,33 +173,31 @@ struct node *node_parent(struct node_tree *tree, const struct node *node)
         return node->parent == NO_SLOT ? NULL : at(tree, node->parent);
 }
 
-bool node_is_below(struct node_tree *tree, const struct node *node, const struct node *top)
+bool node_is_moved(struct node_tree *tree, const struct node *node)
 {
         for (; node; node = node_parent(tree, node))
-                if (node == top)
+                if (node->moved)
                         return true;
         return false;
 }
 
-char *node_path(struct node_tree *tree, const struct node *node, const struct node *top, char *buffer, size_t size)
+char *node_path(struct node_tree *tree, const struct node *node)
 {
-        char *p = buffer + size;
-        if (size < 2)
+        size_t length = 0;
+        for (const struct node *n = node; n->slot != ROOT_SLOT; n = node_parent(tree, n))
+                length += strlen(n->name) + 1;
+        char *path = malloc(length + 2), *p = path + length;
+        if (!path)
                 return NULL;
-        *--p = '\0';
-        if (node == top)
-                *--p = '.';
-        for (; node && node != top; node = node_parent(tree, node)) {
-                size_t length = strlen(node->name);
-                if ((size_t)(p - buffer) < length + 1)
-                        return NULL;
-                if (*p)
-                        *--p = '/';
-                p -= length;
-                for (size_t i = 0; i < length; i++)
-                        p[i] = node->name[i];
+        path[0] = '/';
+        path[length ? length : 1] = '\0';
+        for (const struct node *n = node; n->slot != ROOT_SLOT; n = node_parent(tree, n)) {
+                size_t size = strlen(n->name);
+                p -= size;
+                memcpy(p, n->name, size);
+                *--p = '/';
         }
-        return p;
+        return path;
 }
 
 struct node *node_next(struct node_tree *tree, uint32_t *cursor)

@@ -21,6 +21,7 @@
 
 #define NODE_ROOT 1ULL /* FUSE_ROOT_ID */
 #define NODE_NONE 0ULL
+#define NAME_ROOM 1025 /* the longest name that the kernel takes from FUSE; some file systems have more than 255 bytes */
 
 struct rule_point;
 
@@ -38,6 +39,7 @@ struct node {
         bool stored;         /* the kernel was given the content */
         bool listed;         /* a directory that was listed, or of which a listing was asked for */
         uint8_t looked_up;   /* names found in it one by one, as far as it matters */
+        bool moved;          /* waits for everything below it to be taken back */
 };
 
 struct node_tree {
@@ -47,6 +49,8 @@ struct node_tree {
         uint32_t *buckets, bucket_mask;
         uint32_t free_slot;
         size_t count; /* nodes in use */
+        void (*released)(void *context, struct node *node); /* called before a node is freed; may be NULL */
+        void *context;
 };
 
 int node_tree_start(struct node_tree *tree, const struct rule_point *root_rule);
@@ -65,10 +69,9 @@ struct node *node_make(struct node_tree *tree, struct node *parent, const char *
 void node_forget(struct node_tree *tree, struct node *node, uint64_t count);
 /* The node that it lies in, NULL for the root. */
 struct node *node_parent(struct node_tree *tree, const struct node *node);
-/* Is `node` at or below `top`? */
-bool node_is_below(struct node_tree *tree, const struct node *node, const struct node *top);
-/* Writes the path of `node` relative to `top` (an ancestor; "." for itself) to the END of `buffer`. Returns where it
- * begins, or NULL when it does not fit. */
-char *node_path(struct node_tree *tree, const struct node *node, const struct node *top, char *buffer, size_t size);
+/* Is `node`, or one above it, marked as moved? */
+bool node_is_moved(struct node_tree *tree, const struct node *node);
+/* The absolute path of `node`, whatever its length, in fresh memory, or NULL. */
+char *node_path(struct node_tree *tree, const struct node *node);
 /* The next node in use after slot *cursor (start with 0), or NULL. */
 struct node *node_next(struct node_tree *tree, uint32_t *cursor);

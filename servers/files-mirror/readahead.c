@@ -77,7 +77,7 @@ static uint64_t claim(struct mirror *m, uint64_t directory, const char *name, un
 /* Returns whether something was stored. */
 static bool store(struct mirror *m, uint64_t id)
 {
-        unsigned epoch = atomic_load(&m->epoch);
+        unsigned changes = atomic_load(&m->changes);
         struct stat st;
         cleanup_close int fd = look_open(m, &thread_keeps()->directories, id, O_RDONLY);
         if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > READAHEAD_FILE)
@@ -90,7 +90,7 @@ static bool store(struct mirror *m, uint64_t id)
         content.buf[0].mem = buffer;
         bool stored = fuse_lowlevel_notify_store(m->session, id, 0, &content, 0) == 0;
         /* Changed since it was read, and perhaps already taken back before it was stored. */
-        if (stored && atomic_load(&m->epoch) != epoch)
+        if (stored && atomic_load(&m->changes) != changes)
                 fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
         return stored;
 }

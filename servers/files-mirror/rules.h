@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 enum rule_kind { RULE_NONE, RULE_HIDDEN, RULE_BLANK };
 
@@ -28,6 +28,9 @@ struct rule_point {
 struct rule_identity {
         dev_t dev;
         ino_t ino;
+        bool has_birth; /* the number of a file that was removed is given to another: its time of birth is not */
+        int64_t birth;
+        uint32_t birth_nanoseconds;
 };
 
 struct rules {
@@ -36,15 +39,19 @@ struct rules {
         size_t hidden_count;
 };
 
-/* Adds a rule on an absolute clean path ("/a/b"). Returns 0 or a negative errno. */
+/* Adds a rule on an absolute clean path ("/a/b", neither "." nor ".." in it). Returns 0 or a negative errno. */
 int rules_add(struct rules *rules, enum rule_kind kind, const char *path);
-/* Notes which files the hidden names are, seen from the directory `root`. */
+/* Notes which files the hidden names are, seen from the directory `root`; symbolic links on the way to them are
+ * followed as if `root` were the system's. */
 int rules_identify(struct rules *rules, int root);
 void rules_clear(struct rules *rules);
 
 /* The point for `name` below `point` (which may be NULL). NULL: no rule at or below that name. */
 const struct rule_point *rules_below(const struct rule_point *point, const char *name);
-bool rules_hides(const struct rules *rules, dev_t dev, ino_t ino);
+/* Is it a hidden file? `st` is what fd and name ("": fd itself) lead to. In doubt it is. */
+bool rules_hides(const struct rules *rules, const struct stat *st, int fd, const char *name);
 
 /* Is a file system of this type (statfs f_type) shown as an empty directory? */
 bool rules_blank_type(long type);
+/* May others change files of it without a notice here: over a network, or behind a server in user space? */
+bool rules_remote_type(long type);

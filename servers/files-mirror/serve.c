@@ -49,6 +49,37 @@ void keeps_end(struct keeps *keeps)
         keeps_of_thread = NULL;
 }
 
+/* Closes what is too old, once a second. Returns whether anything is left open. */
+static bool keeps_expire(struct keeps *keeps, long second)
+{
+        keeps->second = second;
+        size_t left = directories_expire(&keeps->directories, second);
+        for (size_t i = 0; i < KEPT_FILES; i++) {
+                struct kept_file *slot = &keeps->files[i];
+                if (slot->id != NODE_NONE && second - slot->opened > KEPT_AGE) {
+                        close(slot->fd);
+                        slot->id = NODE_NONE;
+                }
+                left += slot->id != NODE_NONE;
+        }
+        for (size_t i = 0; i < KEPT_LISTINGS; i++) {
+                struct kept_listing *slot = &keeps->listings[i];
+                if (slot->id != NODE_NONE && second - slot->opened > KEPT_AGE) {
+                        close(slot->fd);
+                        slot->id = NODE_NONE;
+                }
+                left += slot->id != NODE_NONE;
+        }
+        return left > 0;
+}
+
+static long seconds(void)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        return t.tv_sec;
+}
+
 static long long microseconds(void)
 {
         struct timespec t;
@@ -155,10 +186,16 @@ static void answer_all(struct server *s, int number)
         struct fuse_buf buffer = {0};
         struct spin spin = {0};
         int in_row = 0;
-        bool waited;
+        bool waited, open = true;
         keeps_start(&keeps);
         while (!fuse_session_exited(s->m->session)) {
-                int got = next_request(s, &spin, &buffer, number ? SERVE_IDLE : -1, &waited);
+                int got = next_request(s, &spin, &buffer, number || open ? SERVE_IDLE : -1, &waited);
+                long second = seconds();
+                if (second != keeps.second)
+                        open = keeps_expire(&keeps, second);
+                if (got == -EAGAIN && number == 0)
+                        continue;
+                open = true;
                 if (got == 0)
                         fuse_session_exit(s->m->session);
                 if (got <= 0)
@@ -166,8 +203,8 @@ static void answer_all(struct server *s, int number)
                 in_row = waited ? 0 : in_row + 1;
                 if (in_row == SERVE_QUEUED && atomic_load(&s->threads) < s->processors)
                         start_another(s);
-                atomic_store_explicit(&s->since[number], microseconds(), memory_order_relaxed);
-                if (!atomic_load_explicit(&s->watched, memory_order_relaxed) && !atomic_exchange(&s->watched, true))
+                atomic_store(&s->since[number], microseconds()); /* before it looks whether the dog is awake: as watchdog() */
+                if (!atomic_load(&s->watched) && !atomic_exchange(&s->watched, true))
                         eventfd_write(s->woken, 1);
                 fuse_session_process_buf(s->m->session, &buffer);
                 atomic_store_explicit(&s->since[number], -1, memory_order_relaxed);
@@ -181,9 +218,10 @@ static void *watchdog(void *context)
 {
         struct server *s = context;
         int quiet = 0;
+        bool awake = false;
         while (!atomic_load(&s->ended)) {
                 struct pollfd fd = {.fd = s->woken, .events = POLLIN};
-                if (poll(&fd, 1, atomic_load(&s->watched) ? SERVE_STUCK : -1) > 0) {
+                if (poll(&fd, 1, awake ? SERVE_STUCK : -1) > 0) {
                         eventfd_t count;
                         eventfd_read(s->woken, &count);
                 }
@@ -197,8 +235,16 @@ static void *watchdog(void *context)
                 if (any && all_stuck)
                         start_another(s);
                 quiet = any ? 0 : quiet + 1;
-                if (quiet > SERVE_IDLE / SERVE_STUCK)
-                        atomic_store(&s->watched, false);
+                awake = quiet <= SERVE_IDLE / SERVE_STUCK;
+                if (awake)
+                        continue;
+                atomic_store(&s->watched, false);
+                /* A request that was taken in between found the dog awake. */
+                for (int i = 0; i < SERVE_THREADS; i++)
+                        awake |= atomic_load(&s->since[i]) > 0;
+                if (awake)
+                        atomic_store(&s->watched, true);
+                quiet = 0;
         }
         return NULL;
 }

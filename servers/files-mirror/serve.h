@@ -15,11 +15,12 @@
 
 #include "mirror.h"
 
-#define SERVE_THREADS 16
+#define SERVE_THREADS 64
 #define SERVE_SPIN 50     /* us */
 #define SERVE_STUCK 50    /* ms */
 #define SERVE_QUEUED 64   /* requests in a row that had not to be waited for: one thread does not suffice */
 #define SERVE_IDLE 1000   /* ms after which a thread has nothing to do */
+#define KEPT_AGE 1 /* seconds for which files and listings stay open */
 #define KEPT_FILES 16
 #define KEPT_LISTINGS 8
 
@@ -27,13 +28,16 @@ struct kept_file {
         uint64_t id;
         int fd;
         unsigned epoch;
+        long opened; /* seconds, as all below: CLOCK_MONOTONIC_COARSE */
 };
 
 struct kept_listing {
         uint64_t id;
         int fd;
-        unsigned epoch;
         off_t at;
+        dev_t dev;
+        ino_t ino;
+        long opened;
 };
 
 struct keeps {
@@ -41,6 +45,7 @@ struct keeps {
         struct kept_file files[KEPT_FILES];
         struct kept_listing listings[KEPT_LISTINGS];
         char *buffer; /* SERVE_ROOM bytes, for answers */
+        long second;  /* in which the request came */
 };
 #define SERVE_ROOM (1U << 20) /* as much as the kernel asks for at once */
 
