@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 /* A directory in which files are read one after another. */
 struct reading {
@@ -135,6 +136,7 @@ static void *read_ahead(void *context)
 {
         struct readahead *r = context;
         struct keeps keeps;
+        bool open = false;
         keeps_start(&keeps);
         pthread_mutex_lock(&r->lock);
         while (!r->ended) {
@@ -142,10 +144,19 @@ static void *read_ahead(void *context)
                 for (size_t i = 0; i < READAHEAD_DIRECTORIES; i++)
                         if (r->readings[i].wanted)
                                 reading = &r->readings[i];
+                if (!reading && open) {
+                        struct timespec soon;
+                        clock_gettime(CLOCK_REALTIME, &soon);
+                        soon.tv_sec++;
+                        pthread_cond_timedwait(&r->wanted, &r->lock, &soon);
+                        open = keeps_expire(&keeps);
+                        continue;
+                }
                 if (!reading) {
                         pthread_cond_wait(&r->wanted, &r->lock);
                         continue;
                 }
+                open = true;
                 struct reading job = *reading;
                 pthread_mutex_unlock(&r->lock);
                 bool more = store_some(r->m, job.directory, &job.at, job.wanted);

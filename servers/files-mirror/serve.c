@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -49,10 +50,16 @@ void keeps_end(struct keeps *keeps)
         keeps_of_thread = NULL;
 }
 
-/* Closes what is too old, once a second. Returns whether anything is left open. */
-static bool keeps_expire(struct keeps *keeps, long second)
+static long seconds(void)
 {
-        keeps->second = second;
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        return t.tv_sec;
+}
+
+bool keeps_expire(struct keeps *keeps)
+{
+        long second = keeps->second = seconds();
         size_t left = directories_expire(&keeps->directories, second);
         for (size_t i = 0; i < KEPT_FILES; i++) {
                 struct kept_file *slot = &keeps->files[i];
@@ -71,13 +78,6 @@ static bool keeps_expire(struct keeps *keeps, long second)
                 left += slot->id != NODE_NONE;
         }
         return left > 0;
-}
-
-static long seconds(void)
-{
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-        return t.tv_sec;
 }
 
 static long long microseconds(void)
@@ -190,9 +190,8 @@ static void answer_all(struct server *s, int number)
         keeps_start(&keeps);
         while (!fuse_session_exited(s->m->session)) {
                 int got = next_request(s, &spin, &buffer, number || open ? SERVE_IDLE : -1, &waited);
-                long second = seconds();
-                if (second != keeps.second)
-                        open = keeps_expire(&keeps, second);
+                if (seconds() != keeps.second)
+                        open = keeps_expire(&keeps);
                 if (got == -EAGAIN && number == 0)
                         continue;
                 open = true;
@@ -249,6 +248,12 @@ static void *watchdog(void *context)
         return NULL;
 }
 
+static void end_now(int number)
+{
+        (void)number;
+        _exit(0);
+}
+
 void serve(struct mirror *m)
 {
         struct server s = {.m = m, .processors = sysconf(_SC_NPROCESSORS_ONLN), .threads = 1};
@@ -264,11 +269,11 @@ void serve(struct mirror *m)
                 eventfd_write(s.woken, 1);
                 pthread_join(dog, NULL);
         }
-        /* A thread that is held up by a dead file system is not waited for: the process ends. */
-        for (int i = 0; i < 100 && atomic_load(&s.threads) > 1; i++)
+        /* A thread that is held up by a dead file system is not waited for, here or anywhere: the process ends. */
+        signal(SIGALRM, end_now);
+        alarm(SERVE_END);
+        while (atomic_load(&s.threads) > 1)
                 poll(NULL, 0, 10);
-        if (atomic_load(&s.threads) > 1)
-                _exit(0);
         if (s.woken >= 0)
                 close(s.woken);
 }

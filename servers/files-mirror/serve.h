@@ -20,6 +20,7 @@
 #define SERVE_STUCK 50    /* ms */
 #define SERVE_QUEUED 64   /* requests in a row that had not to be waited for: one thread does not suffice */
 #define SERVE_IDLE 1000   /* ms after which a thread has nothing to do */
+#define SERVE_END 2        /* seconds after the end of the connection in which everything is to be left in order */
 #define KEPT_AGE 1 /* seconds for which files and listings stay open */
 #define KEPT_FILES 16
 #define KEPT_LISTINGS 8
@@ -52,6 +53,9 @@ struct keeps {
 /* Gives the calling thread something to keep things in, and takes it away again. */
 void keeps_start(struct keeps *keeps);
 void keeps_end(struct keeps *keeps);
+/* Closes what is too old, which would keep a file system from being unmounted; to be called about once a second. Returns
+ * whether anything is left open. */
+bool keeps_expire(struct keeps *keeps);
 /* What the calling thread keeps. libfuse calls the answers without a context of the thread. */
 struct keeps *thread_keeps(void);
 

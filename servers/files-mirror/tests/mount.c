@@ -2,7 +2,7 @@
 /*
  * Mounts a files-mirror as an environment would, and runs a command beside it:
  *
- *      mount [-o] [-n] [-l LAYER] [-p FILE] SERVER [OPTION]... -- COMMAND...
+ *      mount [-o] [-n] [-k] [-l LAYER] [-p FILE] SERVER [OPTION]... -- COMMAND...
  *
  *      -o    an overlay over it too; its upper is on a tmpfs, or in LAYER
  *      -n    the command runs in a user and mount namespace below, as the program of an environment does
@@ -15,6 +15,7 @@
  * When the server says 's', the names that overlay and mirror keep are dropped by reconfiguring them with no change: the
  * kernel then shrinks the file system's cache of names (reconfigure_super()).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -131,6 +132,18 @@ static void drop_names(int mounted)
         close(context);
 }
 
+/* In a process of its own, because a file system that does not answer holds it up. */
+static void list(int mirror, const char *path)
+{
+        if (fork() != 0)
+                return;
+        int fd = openat(mirror, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+        while (directory && readdir(directory))
+                ;
+        _exit(0);
+}
+
 /* Runs the command in namespaces below, in which every mount is locked. */
 static void go_below(void)
 {
@@ -228,17 +241,25 @@ static int inside(const struct options *o, int control, pid_t server)
         for (;;) {
                 int status;
                 struct pollfd fd = {.fd = control, .events = POLLIN};
-                if (waitpid(command, &status, WNOHANG) == command)
-                        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+                for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;)
+                        if (ended == command)
+                                return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
                 if (poll(&fd, 1, 20) <= 0)
                         continue;
-                char letter;
+                char message[4096];
                 ssize_t got;
-                while ((got = recv(control, &letter, 1, MSG_DONTWAIT)) == 1)
-                        ; /* however many were asked for, one drop answers them */
-                if (got == 0)
-                        close(control), control = -1; /* the server is gone; the command sees errors */
-                if (o->keep)
+                bool drop = false;
+                while ((got = recv(control, message, sizeof message - 1, MSG_DONTWAIT)) > 0) {
+                        message[got] = '\0';
+                        drop |= message[0] == 's'; /* however many were asked for, one drop answers them */
+                        if (message[0] == 'd')
+                                list(mirror, message + 1);
+                }
+                if (got == 0) { /* the server is gone; the command sees errors */
+                        close(control);
+                        control = -1;
+                }
+                if (!drop || o->keep)
                         continue;
                 drop_names(overlay);
                 drop_names(mirror);
