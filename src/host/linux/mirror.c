@@ -202,13 +202,15 @@ static void forget_names(const struct plan *plan)
         }
 }
 
-bool mirror_obey(const struct plan *plan, int control)
+bool mirror_obey(const struct plan *plan, int control, struct lister *lister)
 {
-        char word[16];
+        char word[4096]; /* CONTROL_ROOM of the server */
         ssize_t n = recv(control, word, sizeof word, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                 return false;
         if (n == 1 && word[0] == 's')
                 forget_names(plan);
+        else if (n > 1 && word[0] == 'd')
+                lister_ask(lister, word + 1, (size_t)n - 1);
         return true;
 }

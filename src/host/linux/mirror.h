@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "host/linux/lister.h"
 #include "host/linux/workplace.h"
 
 /* Outside: starts the server. Returns init's end of the socket. `state` is the environment's directory, or -1. */
@@ -25,4 +26,4 @@ int mirror_open_device(struct error *err);
 int mirror_mount(struct workplace *w, int device, int control, struct error *err);
 
 /* In init, later: takes what the server says. False: it is gone. */
-bool mirror_obey(const struct plan *plan, int control);
+bool mirror_obey(const struct plan *plan, int control, struct lister *lister);

@@ -420,10 +420,10 @@ int view_build(struct workplace *w, struct error *err)
         if (result == 0)
                 result = enter_root(w, err);
         sources_clear(opened, plan->count);
-        const int done[] = {w->devices_fd, w->stage, w->root, w->mirror};
+        const int done[] = {w->devices_fd, w->stage, w->root};
         for (size_t i = 0; i < sizeof done / sizeof *done; i++)
                 if (done[i] >= 0)
                         close(done[i]);
-        w->devices_fd = w->stage = w->root = w->mirror = -1;
+        w->devices_fd = w->stage = w->root = -1;
         return result;
 }
