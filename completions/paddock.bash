@@ -94,7 +94,7 @@ __paddock_value()
                 mapfile -t names < <(__paddock_names "$program")
                 __paddock_among "$2" "${names[@]}"
                 ;;
-        -f | --file | --private | --mirror | --share | --empty | --hide)
+        -f | --file | --force | --to | --private | --mirror | --share | --empty | --hide)
                 __paddock_files -f "$2"
                 ;;
         --from | --union)
@@ -132,12 +132,12 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
 
-        takes+='--root --as --net --hostname '
+        takes+='--root --as --net --hostname --force --to '
 
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run create list show rm doctor --help --version
+                __paddock_among "$cur" run create list show rm diff commit discard doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -149,8 +149,10 @@ _paddock()
         create) options=(-f --file= --as=) ;;
         list) options=(-j --json) ;;
         show) options=(-j --json -u --unreadable) ;;
+        diff) options=(-u --unified --stat -j --json --times --no-pager) ;;
+        commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
-        rm) options=() ;;
+        rm | discard) options=() ;;
         *) return ;;
         esac
         options+=(-? --help --usage)
@@ -164,6 +166,8 @@ _paddock()
                 elif [[ $word == -- ]]; then
                         ((i++))
                         break
+                elif [[ $verb:$word == commit:-n ]]; then
+                        : # --dry-run
                 elif [[ $word == -* ]]; then
                         [[ $takes == *" $word "* ]] && option=$word
                 elif [[ $verb == run ]]; then
@@ -189,7 +193,9 @@ _paddock()
         elif [[ $verb == run ]]; then
                 __paddock_command "$i"
                 return
-        elif [[ $verb == rm || ($verb == show && $given == 0) ]]; then
+        elif [[ $verb =~ ^(diff|commit|discard)$ && $given == 1 ]]; then
+                __paddock_files -f "$cur"
+        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")

@@ -66,3 +66,20 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
 /* Can a layer lie in the open directory? 0, or why not. `try` allows to leave a mark on it (an extended attribute), which makes
  * the answer sure. */
 int host_layer_fits(int directory, bool try, struct error *err);
+
+/* Lets this process read and move every file of the invoking user's, whatever permissions a program inside has taken from it.
+ * Where that is not allowed nothing happens, and such a file cannot be read. For a process that writes nothing outside. */
+void host_read_everything(void);
+
+/* A process that can read what host_read_everything() allows, and opens files for this one, which keeps the rights that it had. It
+ * ends with this process. */
+struct reader {
+        int socket; /* -1: not started */
+        int pid;
+};
+#define READER_NONE ((struct reader){.socket = -1})
+
+/* Has `open` called in that process, which is started when there is none. Returns a descriptor or a negative errno. */
+int host_reader_open(struct reader *reader, int (*open)(void *context, unsigned slot, const char *path), void *context, unsigned slot,
+                     const char *path);
+void host_reader_end(struct reader *reader);

@@ -305,20 +305,35 @@ int store_is_running(struct store *s, const char *name, struct error *err)
         return flock(lock, LOCK_SH | LOCK_NB) < 0 ? 1 : flock(lock, LOCK_EX | LOCK_NB) < 0;
 }
 
-int store_remove(struct store *s, const char *name, struct error *err)
+int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err)
 {
         cleanup_close int dir = store_open_environment(s, name, err);
+        locks[0] = locks[1] = -1;
         if (dir < 0)
                 return dir;
         /* A run that is just starting holds the set-up lock, and is alive when it lets go. */
         cleanup_close int setup = openat(dir, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        cleanup_close int lock = setup < 0 || flock(setup, LOCK_EX) < 0 ? -errno : lock_dead(dir);
+        int lock = setup < 0 || flock(setup, LOCK_EX) < 0 ? -errno : lock_dead(dir);
         if (lock == -EWOULDBLOCK) {
                 error_set(err, EBUSY, "environment '%s' is running", name);
-                return error_remedy(err, "end its programs first");
+                return error_remedy(err, "%s", remedy);
         }
         if (lock < 0)
                 return error_sys(err, -lock, "environment '%s': cannot lock it", name);
+        locks[0] = steal_fd(&setup);
+        locks[1] = lock;
+        return 0;
+}
+
+int store_remove(struct store *s, const char *name, struct error *err)
+{
+        int locks[2];
+        int result = store_hold(s, name, locks, "end its programs first", err);
+        if (result < 0)
+                return result;
+        cleanup_close int setup = locks[0], lock = locks[1];
+        (void)setup;
+        (void)lock;
         cleanup_close int tmp = -1;
         cleanup_free char *fresh = NULL;
         cleanup_close int holder = make_scratch(s, &tmp, &fresh, err);

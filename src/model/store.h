@@ -7,7 +7,9 @@
  *        env/NAME/                     a named environment
  *          environment                 its record (model/record.c)
  *          layer/N/                    a slot of its layer: `path` says what it covers, beside it `upper`+`work` (the
- *                                      changes to a directory), `content` (a directory or file of its own)
+ *                                      changes to a directory), `content` (a directory or file of its own), and `cover`
+ *                                      (what lies below it, model/cover.h)
+ *          commit/ known               a commit at work, and what commits have made (layer/journal.h, layer/known.h)
  *          inner/                      what paddock keeps when it is used inside the environment
  *          base                        what the layer was made over (model/stamp.h)
  *          unreadable                  names that root inside was shown without their content
@@ -64,6 +66,9 @@ void store_list_free(char **names, int count);
 
 /* Is a process of env/NAME alive? 1, 0, or a negative errno. */
 int store_is_running(struct store *s, const char *name, struct error *err);
+
+/* Keeps env/NAME from being started until both descriptors are closed. EBUSY, with `remedy` as the remedy, when it runs. */
+int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err);
 
 /* Removes env/NAME and its layer. EBUSY while it runs. What was begun and cut off is finished by store_sweep(). */
 int store_remove(struct store *s, const char *name, struct error *err);

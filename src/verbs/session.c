@@ -12,7 +12,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "model/cover.h"
 #include "verbs/base.h"
+#include "verbs/cover.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -100,6 +102,7 @@ int session_named(struct session *s, const char *name, bool rebase, struct error
         s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (s->setup < 0 || flock(s->setup, LOCK_EX) < 0)
                 return error_sys(err, errno, "environment '%s': cannot lock it", name);
+        clock_gettime(CLOCK_REALTIME_COARSE, &s->started); /* the clock of file times */
         result = rebase ? start_afresh(s, err) : 0;
         return result < 0 ? result : slots_load(s->directory, &s->slots, err);
 }
@@ -203,7 +206,10 @@ void session_ready(void *context, int init, int control)
         cleanup_error struct error err = ERROR_INIT;
         for (size_t i = 0; s->join_user < 0 && i < s->plan->slots.count; i++) {
                 const struct slot *slot = &s->plan->slots.slots[i];
-                if (slots_make(s->directory, slot, &err) == 1 && slots_complete(s->directory, slot, &err) < 0)
+                int fresh = slots_make(s->directory, slot, &err);
+                if (fresh == 1 && slots_complete(s->directory, slot, &err) < 0)
+                        error_print(stderr, &err);
+                if (cover_record(s->directory, s->plan, slot, fresh == 1, &s->started, &err) < 0)
                         error_print(stderr, &err);
         }
         mkdirat(s->directory, "runs", 0700);

@@ -5,6 +5,8 @@
 #include "host/host.h"
 #include "model/store.h"
 
+#include <time.h>
+
 struct session {
         struct store store;
         const char *name;    /* of the environment; NULL: scratch */
@@ -16,6 +18,7 @@ struct session {
         const struct system *system; /* to be recorded as the base of a fresh layer; or NULL */
         const struct plan *plan;
         char *record;        /* runs/PID, written when the view stands */
+        struct timespec started;
 };
 
 #define SESSION_INIT                                                                                                   \

@@ -26,6 +26,9 @@ static const struct verb {
         {"list", verb_list, "list the named environments"},
         {"show", verb_show, "print the description that reproduces an environment"},
         {"rm", verb_rm, "remove environments and what they changed"},
+        {"diff", verb_diff, "tell what an environment has changed"},
+        {"commit", verb_commit, "carry changes of an environment to the outside"},
+        {"discard", verb_discard, "throw away what an environment has changed"},
         {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},
 };
 #define VERBS (sizeof verbs / sizeof *verbs)

@@ -33,6 +33,9 @@ int verb_list(int argc, char **argv);
 int verb_show(int argc, char **argv);
 int verb_rm(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
+int verb_diff(int argc, char **argv);
+int verb_commit(int argc, char **argv);
+int verb_discard(int argc, char **argv);
 
 /* Prints a JSON value on standard output, two spaces an indent, and releases it (verbs/json.c). Returns an exit status. */
 struct json_t;

@@ -7,7 +7,7 @@ load common
 
 SOURCE=$BATS_TEST_DIRNAME/../..
 MANUAL=$SOURCE/man/paddock.1
-VERBS='run create list show rm doctor'
+VERBS='run create list show rm diff commit discard doctor'
 
 needs()
 {
@@ -131,9 +131,10 @@ offers()
 }
 
 @test "bash completion: verbs" {
-        offers '' --help --version create doctor list rm run show
+        offers '' --help --version commit create diff discard doctor list rm run show
         offers r rm run
         offers 'do' doctor
+        offers 'di' diff discard
         offers nothing
 }
 
@@ -164,6 +165,11 @@ offers()
         offers 'rm beta ' alpha b.2
         offers 'create '
         offers 'list '
+        for verb in diff commit discard; do offers "$verb " alpha b.2 beta; done
+        touch changed
+        offers 'commit alpha ch' changed
+        offers 'commit --force ch' changed
+        offers 'diff alpha x ch' changed
 }
 
 @test "bash completion: values of options" {
@@ -223,12 +229,12 @@ offers()
 }
 
 @test "completion: zsh and fish know all verbs and options too, and no others" {
-        words=$(for verb in $VERBS; do accepted_words "$verb"; done | sed -nE 's/^--([a-z]+)=?$/\1/p' | sort -u)
+        words=$(for verb in $VERBS; do accepted_words "$verb"; done | sed -nE 's/^--([a-z-]+)=?$/\1/p' | sort -u)
         diff <(printf '%s\n' "$words") \
-                <(grep -oE -- '--[a-z]+(=?\[|=?\})' "$SOURCE/completions/_paddock" | tr -cd 'a-z\n' |
+                <(grep -oE -- '--[a-z-]+(=?\[|=?\})' "$SOURCE/completions/_paddock" | sed 's/^--//' | tr -cd 'a-z\n-' |
                         grep -v '^version$' | sort -u)
         diff <(printf '%s\n' "$words") \
-                <(grep -E '^complete ' "$SOURCE/completions/paddock.fish" | grep -oE -- ' -l [a-z]+' | sed 's/ -l //' |
+                <(grep -E '^complete ' "$SOURCE/completions/paddock.fish" | grep -oE -- ' -l [a-z-]+' | sed 's/ -l //' |
                         grep -v '^version$' | sort -u)
         for verb in $VERBS; do
                 grep -qE "^ +'$verb:" "$SOURCE/completions/_paddock"

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Files of a layer and of what it covers, as Linux has them: see layer/files.h.
+ *
+ * The marks are overlayfs's with `userxattr` (Documentation/filesystems/overlayfs.rst): a character device 0:0 is a deleted
+ * name, user.overlay.opaque=y on a directory hides what is below it, user.overlay.origin is on what was copied up. A program
+ * inside can set none of them through the overlay.
+ */
+#include "layer/files.h"
+
+#include "base/cleanup.h"
+#include "host/linux/kernel.h"
+
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+
+#define MARK "user.overlay."
+#define ACL "system.posix_acl_"
+#define CAPABILITY "security.capability"
+
+static struct timespec time_of(const struct statx_timestamp *t)
+{
+        return (struct timespec){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+int files_look(int dir, const char *name, bool layer, struct meta *meta)
+{
+        struct statx st;
+        *meta = (struct meta){.type = META_NONE};
+        int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_SYNC_AS_STAT | (name[0] ? 0 : AT_EMPTY_PATH);
+        if (statx(dir, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        switch (st.stx_mode & S_IFMT) {
+        case S_IFREG:
+                meta->type = META_REGULAR;
+                break;
+        case S_IFDIR:
+                meta->type = META_DIRECTORY;
+                break;
+        case S_IFLNK:
+                meta->type = META_SYMLINK;
+                break;
+        case S_IFIFO:
+                meta->type = META_FIFO;
+                break;
+        case S_IFSOCK:
+                meta->type = META_SOCKET;
+                break;
+        default:
+                meta->type = META_DEVICE;
+        }
+        meta->character = S_ISCHR(st.stx_mode);
+        if (layer && meta->character && !st.stx_rdev_major && !st.stx_rdev_minor) {
+                *meta = (struct meta){.type = META_NONE, .whiteout = true};
+                return 0;
+        }
+        meta->mode = st.stx_mode & 07777;
+        meta->uid = st.stx_uid;
+        meta->gid = st.stx_gid;
+        meta->links = st.stx_nlink;
+        meta->size = st.stx_size;
+        meta->blocks = st.stx_blocks;
+        meta->inode = st.stx_ino;
+        meta->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+        meta->number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+        meta->mtime = time_of(&st.stx_mtime);
+        meta->ctime = time_of(&st.stx_ctime);
+        if (st.stx_mask & STATX_BTIME)
+                meta->btime = time_of(&st.stx_btime);
+        return 0;
+}
+
+int files_open_directory(int dir, const char *name)
+{
+        int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int files_open_regular(int dir, const char *name)
+{
+        cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) ? steal_fd(&fd) : -EINVAL;
+}
+
+int files_open_any(int dir, const char *name)
+{
+        cleanup_close int any = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+        if (any < 0 || fstat(any, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+                return steal_fd(&any);
+        int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int files_open_root(const char *path)
+{
+        cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int fd = root < 0 ? -1 : kernel_open_below(root, path, O_RDONLY | O_DIRECTORY);
+        return fd < 0 ? -errno : fd;
+}
+
+bool files_is_opaque(int dir)
+{
+        char value = 0;
+        return fgetxattr(dir, MARK "opaque", &value, 1) == 1 && value == 'y';
+}
+
+int files_set_opaque(int dir)
+{
+        return fsetxattr(dir, MARK "opaque", "y", 1, 0) < 0 ? -errno : 0;
+}
+
+int files_clear_opaque(int dir)
+{
+        return fremovexattr(dir, MARK "opaque") < 0 && errno != ENODATA ? -errno : 0;
+}
+
+int files_whiteout(int dir, const char *name)
+{
+        return mknodat(dir, name, S_IFCHR, makedev(0, 0)) < 0 ? -errno : 0;
+}
+
+/* A name in a directory as a path, for the calls that take no directory. Its last component is not followed. */
+static char *path_of(int dir, const char *name)
+{
+        return memory_format(name[0] ? "/proc/self/fd/%d/%s" : "/proc/self/fd/%d", dir, name);
+}
+
+/* Attributes of a name, or of the open file itself when the name is "" (which may be open only to be looked at: then its name
+ * in /proc stands for it, and a symbolic link has none that count). */
+static ssize_t list_of(int dir, const char *name, const char *path, char *names, size_t size)
+{
+        if (name[0])
+                return llistxattr(path, names, size);
+        ssize_t n = flistxattr(dir, names, size);
+        struct stat st;
+        if (n < 0 && errno == EBADF && fstat(dir, &st) == 0)
+                return S_ISLNK(st.st_mode) ? 0 : listxattr(path, names, size);
+        return n;
+}
+
+static ssize_t value_of(int dir, const char *name, const char *path, const char *key, void *value, size_t size)
+{
+        if (name[0])
+                return lgetxattr(path, key, value, size);
+        ssize_t n = fgetxattr(dir, key, value, size);
+        return n < 0 && errno == EBADF ? getxattr(path, key, value, size) : n;
+}
+
+bool files_is_copy(int dir, const char *name)
+{
+        cleanup_free char *path = path_of(dir, name);
+        return value_of(dir, name, path, MARK "origin", NULL, 0) >= 0;
+}
+
+/* The ids in an access control list moved by `shift` (include/uapi/linux/posix_acl_xattr.h: a version, then tag, permission and
+ * id of each entry). */
+static void shift_acl(unsigned char *value, size_t size, unsigned shift)
+{
+        for (size_t at = 4; at + 8 <= size; at += 8) {
+                uint16_t tag;
+                uint32_t id;
+                memcpy(&tag, value + at, 2);
+                memcpy(&id, value + at + 4, 4);
+                if (tag != 0x02 && tag != 0x08) /* ACL_USER, ACL_GROUP */
+                        continue;
+                id -= shift;
+                memcpy(value + at + 4, &id, 4);
+        }
+}
+
+/* A capability of the environment's root is one of root (revision 3 to 2, include/uapi/linux/capability.h). */
+static size_t shift_capability(unsigned char *value, size_t size, unsigned shift)
+{
+        uint32_t magic, root;
+        if (size != 24)
+                return size;
+        memcpy(&magic, value, 4);
+        memcpy(&root, value + 20, 4);
+        if ((magic & 0xFF000000) != 0x03000000 || root != shift)
+                return size;
+        magic = (magic & 0x00FFFFFF) | 0x02000000;
+        memcpy(value, &magic, 4);
+        return 20;
+}
+
+static bool is_compared(const char *name)
+{
+        if (strncmp(name, MARK, strlen(MARK)) == 0)
+                return false;
+        /* Labels and hashes of the security modules are not the program's. */
+        return strncmp(name, "security.", 9) != 0 || strcmp(name, CAPABILITY) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
+}
+
+static int read_value(int dir, const char *file, const char *path, const char *name, unsigned shift, struct xattrs *list)
+{
+        for (;;) {
+                ssize_t size = value_of(dir, file, path, name, NULL, 0);
+                if (size < 0)
+                        return errno == ENODATA ? 0 : -errno;
+                cleanup_free unsigned char *value = memory_new((size_t)size + 1);
+                ssize_t got = value_of(dir, file, path, name, value, (size_t)size);
+                if (got < 0 && errno == ERANGE)
+                        continue;
+                if (got < 0)
+                        return errno == ENODATA ? 0 : -errno;
+                size_t used = (size_t)got;
+                if (shift && strncmp(name, ACL, strlen(ACL)) == 0)
+                        shift_acl(value, used, shift);
+                else if (shift && strcmp(name, CAPABILITY) == 0)
+                        used = shift_capability(value, used, shift);
+                *vector_add(list->items, list->count, list->capacity) =
+                        (struct xattr){.name = memory_string(name), .value = steal_pointer(&value), .size = used};
+                return 0;
+        }
+}
+
+int files_xattrs(int dir, const char *name, unsigned shift, struct xattrs *list)
+{
+        *list = (struct xattrs){0};
+        cleanup_free char *path = path_of(dir, name), *names = NULL;
+        char few[1024];
+        ssize_t size = list_of(dir, name, path, few, sizeof few);
+        char *all = few;
+        while (size < 0 && errno == ERANGE) {
+                size = list_of(dir, name, path, NULL, 0);
+                names = memory_grow(names, (size_t)size + 1024, 1);
+                size = list_of(dir, name, path, names, (size_t)size + 1024);
+                all = names;
+        }
+        if (size < 0)
+                return errno == EOPNOTSUPP ? 0 : -errno;
+        int result = 0;
+        for (const char *one = all; one < all + size && result == 0; one += strlen(one) + 1)
+                if (is_compared(one))
+                        result = read_value(dir, name, path, one, shift, list);
+        if (list->count > 1)
+                qsort(list->items, list->count, sizeof *list->items, by_name);
+        if (result < 0)
+                files_xattrs_clear(list);
+        return result;
+}
+
+void files_xattrs_clear(struct xattrs *list)
+{
+        for (size_t i = 0; i < list->count; i++) {
+                free(list->items[i].name);
+                free(list->items[i].value);
+        }
+        free(list->items);
+        *list = (struct xattrs){0};
+}
+
+int files_set_xattrs(int fd, const struct xattrs *list, const char **failed)
+{
+        struct xattrs now;
+        cleanup_free char *path = path_of(fd, ""); /* also for what is open only to be looked at */
+        int result = files_xattrs(fd, "", 0, &now);
+        for (size_t i = 0; result == 0 && i < now.count; i++) {
+                bool wanted = false;
+                for (size_t n = 0; n < list->count; n++)
+                        wanted |= strcmp(list->items[n].name, now.items[i].name) == 0;
+                if (!wanted && removexattr(path, now.items[i].name) < 0 && errno != ENODATA) {
+                        *failed = "one that is to go";
+                        result = -errno;
+                }
+        }
+        for (size_t i = 0; result == 0 && i < list->count; i++)
+                if (setxattr(path, list->items[i].name, list->items[i].value, list->items[i].size, 0) < 0) {
+                        *failed = list->items[i].name;
+                        result = -errno;
+                }
+        files_xattrs_clear(&now);
+        return result;
+}
+
+int files_nameless(int dir)
+{
+        int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return errno == EISDIR || errno == ENOENT || errno == EINVAL ? -EOPNOTSUPP : -errno;
+        return fd;
+}
+
+int files_name(int fd, int dir, const char *name)
+{
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int files_rename_new(int dir, const char *from, const char *to)
+{
+        if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return -errno;
+        struct meta meta; /* a file system without the flag: looked at first, with a moment between */
+        int result = files_look(dir, to, false, &meta);
+        if (result < 0 || meta.type != META_NONE)
+                return result < 0 ? result : -EEXIST;
+        return renameat(dir, from, dir, to) < 0 ? -errno : 0;
+}
+
+int files_swap(int dir, const char *a, const char *b)
+{
+        return renameat2(dir, a, dir, b, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
+/* Copies [from, to) of the content. */
+static int copy_range(int in, int out, off_t from, off_t to)
+{
+        while (from < to) {
+                off_t at = from;
+                size_t want = to - from > (1 << 30) ? (size_t)1 << 30 : (size_t)(to - from);
+                ssize_t n = copy_file_range(in, &from, out, &at, want, 0);
+                if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
+                        if (lseek(out, from, SEEK_SET) < 0)
+                                return -errno;
+                        n = sendfile(out, in, &from, want);
+                }
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return -EAGAIN; /* it became shorter meanwhile */
+        }
+        return 0;
+}
+
+int files_copy(int from, int to)
+{
+        if (ioctl(to, FICLONE, from) == 0)
+                return 0;
+        struct stat st;
+        if (fstat(from, &st) < 0)
+                return -errno;
+        off_t at = 0;
+        while (at < st.st_size) {
+                off_t data = lseek(from, at, SEEK_DATA);
+                if (data < 0 && errno == ENXIO)
+                        break; /* only a hole is left */
+                off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
+                if (data < 0 || hole < 0)
+                        data = at, hole = st.st_size; /* a file system that tells nothing of holes */
+                int result = copy_range(from, to, data, hole < st.st_size ? hole : st.st_size);
+                if (result < 0)
+                        return result;
+                at = hole;
+        }
+        return ftruncate(to, st.st_size) < 0 ? -errno : 0;
+}
+
+int files_sync(int dir)
+{
+        return syncfs(dir) < 0 ? -errno : 0;
+}
+
+bool files_may_change(int dir)
+{
+        return faccessat(dir, ".", W_OK | X_OK, 0) == 0;
+}
+
+bool files_clock_is_ours(int dir)
+{
+        struct statfs fs;
+        if (fstatfs(dir, &fs) < 0)
+                return false;
+        switch ((unsigned long)fs.f_type) {
+        case 0x6969:     /* NFS */
+        case 0xFF534D42: /* CIFS */
+        case 0xFE534D42: /* SMB2 */
+        case 0x65735546: /* FUSE */
+        case 0x01021997: /* 9P */
+        case 0x00C36400: /* Ceph */
+                return false;
+        }
+        return true;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * May a change go to the outside? See commit.h, and "What a commit proves" in doc/architecture.md.
+ */
+#include "layer/commit.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+char *commit_target(const struct layer_slot *slot, const char *path)
+{
+        if (!slot->target)
+                return NULL;
+        const char *rest = path + (slot->path[1] ? strlen(slot->path) : 0);
+        return rest[0] ? memory_format("%s%s", slot->target[1] ? slot->target : "", rest) : memory_string(slot->target);
+}
+
+static bool is_forced(const struct commit *c, const char *path)
+{
+        for (size_t i = 0; i < c->forced_count; i++)
+                if (path_is_below(path, c->forced[i]))
+                        return true;
+        return false;
+}
+
+int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path, const struct timespec *since, bool strict,
+                       char **found)
+{
+        cleanup_close int fd = files_open_directory(dir, name);
+        if (fd < 0)
+                return fd;
+        struct names names = {.budget = 1 << 20};
+        int result = 1;
+        for (int more; result == 1 && (more = names_next(&names, &fd, 1)) != 0;) {
+                if (more < 0)
+                        result = more;
+                for (size_t i = 0; i < names.count && result == 1; i++) {
+                        struct meta meta;
+                        cleanup_free char *below = path_join(path, names.items[i]);
+                        int looked = files_look(fd, names.items[i], false, &meta);
+                        if (looked < 0) {
+                                result = looked;
+                                break;
+                        }
+                        /* A commit at work changes directories from which it takes something out, and other names of a file. */
+                        const struct timespec *age = !strict && time_before(&meta.mtime, &meta.ctime) ? &meta.mtime : &meta.ctime;
+                        bool loose = !strict && meta.type == META_DIRECTORY;
+                        if (meta.type != META_NONE && !loose && !time_before(age, since) && !known_has(&c->known, below, &meta)) {
+                                *found = steal_pointer(&below);
+                                result = 0;
+                        } else if (meta.type == META_DIRECTORY) {
+                                result = commit_tree_is_old(c, fd, names.items[i], below, since, strict, found);
+                        }
+                }
+        }
+        names_clear(&names);
+        return result;
+}
+
+/* Is what stands outside known to be what the layer covered? NULL: yes. */
+static const char *unproven(const struct commit *c, const struct change *change, const char *target)
+{
+        if (change->proof == PROOF_SURE || known_has(&c->known, target, &change->before))
+                return NULL;
+        if (change->proof == PROOF_CHANGED)
+                return "it was changed outside since the environment first had it";
+        if (change->proof == PROOF_HIDDEN)
+                return "a rule hides what is there outside, and nobody inside has seen it";
+        return "whether it was changed outside since cannot be told";
+}
+
+/* A directory that goes, with what is in it. */
+static const char *tree_unproven(const struct commit *c, const struct change *change, int parent, const char *target, char **text)
+{
+        char *found = NULL;
+        int result = commit_tree_is_old(c, parent, path_name(target), target, &change->since, true, &found);
+        cleanup_free char *owned = found;
+        if (result == 1)
+                return NULL;
+        if (result < 0) {
+                *text = memory_format("what is in it outside cannot be looked at: %s", strerror(-result));
+        } else {
+                cleanup_free char *shown = text_escape(owned);
+                *text = memory_format("%s in it was changed outside since the environment first had it", shown);
+        }
+        return *text;
+}
+
+static bool in_group(gid_t gid)
+{
+        gid_t groups[1024];
+        int count = getgroups(1024, groups);
+        if (gid == getegid())
+                return true;
+        for (int i = 0; i < count; i++)
+                if (groups[i] == gid)
+                        return true;
+        return false;
+}
+
+/* Could the invoking user make what the layer has? */
+static const char *not_to_make(const struct commit *c, const struct change *change, char **text)
+{
+        if (geteuid() == 0 || change->kind == CHANGE_DELETED)
+                return NULL;
+        if (change->after.type == META_DEVICE)
+                return "it is a device, which only root makes";
+        if (change->after.uid != geteuid() || !in_group(change->after.gid)) {
+                *text = memory_format("inside it belongs to %u:%u, which you cannot give it to", change->after.uid, change->after.gid);
+                return *text;
+        }
+        if (change->after.type != META_REGULAR || !(change->after.mode & 0111))
+                return NULL;
+        int own = c->open_own ? c->open_own(c->context, change->slot, change->path) : change_open(change->slot, change->path, true);
+        struct xattrs list = {0};
+        bool capable = false;
+        if (own >= 0 && files_xattrs(own, "", 0, &list) == 0)
+                for (size_t i = 0; i < list.count; i++)
+                        capable |= strcmp(list.items[i].name, "security.capability") == 0;
+        files_xattrs_clear(&list);
+        if (own >= 0)
+                close(own);
+        return capable ? "it has capabilities, which only root gives" : NULL;
+}
+
+/* May the invoking user make and remove this name? `outside`: the directory. */
+static const char *not_to_write(const struct change *change, int parent, char **text)
+{
+        struct meta dir;
+        if (!files_may_change(parent)) {
+                *text = memory_format("you may not write the directory that it is in: %s", strerror(errno));
+                return *text;
+        }
+        bool another = change->before.type != META_NONE && change->before.uid != geteuid();
+        if (geteuid() != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != geteuid())
+                return "it belongs to somebody else, in a directory where only they may remove it";
+        return NULL;
+}
+
+static const char *meta_refused(const struct commit *c, const struct change *change, const char *target)
+{
+        if (change->what == CHANGE_TIMES)
+                return NULL;
+        if (geteuid() != 0 && change->before.uid != geteuid())
+                return "only its owner may change the permissions of a directory";
+        return is_forced(c, change->path) ? NULL : unproven(c, change, target);
+}
+
+/* Was the base of a changed file one that nobody can have read? */
+static bool is_unreadable(const struct change *change, int parent, const char *target)
+{
+        return change->kind == CHANGE_CHANGED && change->copy && change->before.type == META_REGULAR &&
+               change->before.uid != geteuid() && faccessat(parent, path_name(target), R_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+/* A name that is not outside, of a file that was copied from there: was it renamed inside, or deleted outside? */
+static bool is_orphan(const struct change *change)
+{
+        return change->kind == CHANGE_ADDED && change->copy && !change->link &&
+               !(change->since.tv_sec && change->parent_ctime.tv_sec && time_before(&change->parent_ctime, &change->since));
+}
+
+/* Why it is refused, or NULL. What is no constant is put into *text. */
+static const char *refusal(const struct commit *c, const struct change *change, const char *target, char **text)
+{
+        if (!target)
+                return "several directories show through there: which of them is meant cannot be told";
+        if (change->passage && change->kind == CHANGE_REPLACED)
+                return "it replaced something else outside: choose it as a whole";
+        bool forced = is_forced(c, change->path);
+        if (change->top || (change->kind == CHANGE_CHANGED && change->after.type == META_DIRECTORY))
+                return meta_refused(c, change, target);
+        const char *why = not_to_make(c, change, text);
+        if (why)
+                return why;
+        if (change->parent_new)
+                return NULL; /* that directory is looked at by itself */
+        cleanup_free char *above = path_parent(target);
+        cleanup_close int parent = files_open_root(above);
+        if (parent == -ELOOP || parent == -ENOTDIR)
+                return "a symbolic link or file stands outside where a directory above it was";
+        if (parent < 0 && parent != -ENOENT) {
+                *text = memory_format("the directory that it is in cannot be opened: %s", strerror(-parent));
+                return *text;
+        }
+        if (parent < 0)
+                return NULL; /* made before it, or refused itself */
+        why = not_to_write(change, parent, text);
+        if (why)
+                return why;
+        struct meta now = change->before;
+        if (change->before.type == META_NONE && files_look(parent, path_name(target), false, &now) == 0 && now.type != META_NONE &&
+            !forced && !known_has(&c->known, target, &now))
+                return "the name is there outside, and nobody inside has seen it";
+        if (forced || change->before.type == META_NONE)
+                return !forced && is_orphan(change) ? "it is a copy of a file outside that is not there any more, deleted or renamed: if "
+                                                      "it was renamed inside, choose its old name too"
+                                                    : NULL;
+        if (is_unreadable(change, parent, target))
+                return "it is based on a file that you cannot read";
+        if (c->merge && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR)
+                return NULL;
+        why = unproven(c, change, target);
+        return !why && change->before.type == META_DIRECTORY ? tree_unproven(c, change, parent, target, text) : why;
+}
+
+static bool is_chosen(const struct commit *c, const char *path)
+{
+        for (size_t i = 0; i < c->path_count; i++)
+                if (path_is_below(path, c->paths[i]))
+                        return true;
+        return !c->paths;
+}
+
+static int write_down(struct commit *c, const struct change *change, const char *target)
+{
+        bool directory = change->after.type == META_DIRECTORY;
+        struct item item = {.kind = change->kind == CHANGE_DELETED                    ? ITEM_DELETE
+                                    : directory && change->kind == CHANGE_CHANGED      ? ITEM_META
+                                    : directory                                        ? ITEM_DIRECTORY
+                                    : change->link && is_chosen(c, change->link)       ? ITEM_LINK
+                                                                                       : ITEM_PUT,
+                            .forced = is_forced(c, change->path), .only_time = change->what == CHANGE_TIMES, .slot = change->slot->number,
+                            .before = change->before, .since = change->since, .path = (char *)change->path};
+        if (item.kind == ITEM_LINK)
+                item.link = (char *)change->link;
+        /* A merge is only wanted where the two really went apart. */
+        if (c->merge && item.kind == ITEM_PUT && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR && !item.forced &&
+            unproven(c, change, target))
+                item.kind = ITEM_MERGE;
+        c->items++;
+        return journal_add(&c->journal, &item);
+}
+
+static int check(struct commit *c, const struct change *change)
+{
+        cleanup_free char *target = commit_target(change->slot, change->path), *text = NULL;
+        const char *why = refusal(c, change, target, &text);
+        if (change->what == CHANGE_TIMES && why)
+                return 0; /* a directory's time is only taken along */
+        if (change->what != CHANGE_TIMES || change->after.type != META_DIRECTORY)
+                c->tell(c->context, change, change->path, why);
+        if (why) {
+                c->refused++;
+                return 0;
+        }
+        return write_down(c, change, target);
+}
+
+int commit_check(void *context, const struct change *change)
+{
+        struct commit *c = context;
+        if (change->kind != CHANGE_RENAMED)
+                return check(c, change);
+        struct change added = *change, deleted = *change;
+        added.kind = CHANGE_ADDED;
+        added.before = (struct meta){.type = META_NONE};
+        added.copy = false; /* it is clear where it comes from */
+        deleted.kind = CHANGE_DELETED;
+        deleted.path = change->from;
+        deleted.after = (struct meta){.type = META_NONE};
+        int result = check(c, &added);
+        return result < 0 ? result : check(c, &deleted);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Changes into an archive: see archive.h. */
+#include "verbs/archive.h"
+
+#include "base/cleanup.h"
+#include "host/host.h"
+#include "layer/links.h"
+#include "layer/tar.h"
+#include "verbs/verbs.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct archive {
+        struct changes *changes;
+        struct tar tar;
+        struct links links; /* members with several names */
+        bool dry;
+        bool left_out;
+        struct text deleted; /* for a shell */
+        struct error *err;
+};
+
+static int add(void *context, const struct change *c)
+{
+        struct archive *a = context;
+        cleanup_free char *shown = text_escape(c->path);
+        if (a->dry) {
+                cleanup_text struct text line = {0};
+                changes_line(&line, c);
+                printf("%s\n", line.data);
+        }
+        if (c->kind == CHANGE_DELETED || (c->kind == CHANGE_REPLACED && c->before.type == META_DIRECTORY)) {
+                text_add(&a->deleted, " ");
+                text_add_shell(&a->deleted, c->path);
+        }
+        if (c->kind == CHANGE_DELETED || a->dry || (c->top && !c->path[1]))
+                return 0;
+        if (c->after.type == META_SOCKET) {
+                fprintf(stderr, "paddock: %s: it is a socket, which no archive can hold\n", shown);
+                a->left_out = true;
+                return 0;
+        }
+        cleanup_close int own = change_open_any(c->slot, c->path);
+        const struct link_entry *first = c->after.links > 1 && c->after.type != META_DIRECTORY
+                                                 ? links_first(&a->links, c->after.device, c->after.inode, c->path, 0)
+                                                 : NULL;
+        int result = own < 0 ? own : tar_add(&a->tar, c->path + 1, first ? first->path + 1 : NULL, own, a->changes->layer.shift);
+        return result < 0 ? error_sys(a->err, -result, "cannot archive %s", shown) : 0;
+}
+
+/* tar(1) below a directory; *end is what to write to. */
+static pid_t start_tar(const char *directory, FILE **end)
+{
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -1;
+        pid_t pid = fork();
+        if (pid == 0) {
+                dup2(ends[0], STDIN_FILENO);
+                execlp("tar", "tar", "--extract", "--file=-", "--preserve-permissions", "--numeric-owner", "--delay-directory-restore",
+                       "--xattrs", "--xattrs-include=*", "--directory", directory, (char *)NULL);
+                fprintf(stderr, "paddock: cannot execute tar: %s\n", strerror(errno));
+                _exit(127);
+        }
+        close(ends[0]);
+        *end = pid < 0 ? NULL : fdopen(ends[1], "w");
+        return pid;
+}
+
+static void tell_command(const struct archive *a, const char *to)
+{
+        cleanup_text struct text line = {0};
+        text_add(&line, "tar --extract --preserve-permissions --numeric-owner --xattrs '--xattrs-include=*' --directory / --file ");
+        text_add_shell(&line, to);
+        fprintf(stderr, "paddock: an administrator applies it with:\n");
+        if (a->deleted.length)
+                fprintf(stderr, "rm -rf --%s\n", a->deleted.data);
+        fprintf(stderr, "%s\n", line.data);
+}
+
+int archive_changes(struct changes *c, const char *to, bool dry, struct error *err)
+{
+        struct archive a = {.changes = c, .dry = dry, .err = err};
+        struct stat st;
+        bool directory = stat(to, &st) == 0 && S_ISDIR(st.st_mode), standard = strcmp(to, "-") == 0;
+        cleanup_free char *shown = text_escape(to), *fresh = memory_format("%s.paddock-%d", to, (int)getpid());
+        pid_t tar = 0;
+        if (!dry && directory) {
+                tar = start_tar(to, &a.tar.file);
+        } else if (!dry) {
+                int fd = standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                                  : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                a.tar.file = fd < 0 ? NULL : fdopen(fd, "w");
+        }
+        if (!dry && !a.tar.file)
+                return error_sys(err, errno, "cannot write %s", shown);
+        host_read_everything();
+        int result = changes_walk(c, 0, add, &a, err);
+        if (!dry) {
+                if (result == 0)
+                        result = tar_finish(&a.tar);
+                if (result == 0 && !tar && !standard && fsync(fileno(a.tar.file)) < 0)
+                        result = -errno;
+                if (fclose(a.tar.file) == EOF && result == 0)
+                        result = -errno;
+                if (result < 0 && !err->code)
+                        error_sys(err, -result, "cannot write %s", shown);
+        }
+        int status = 0;
+        while (tar > 0 && waitpid(tar, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (result == 0 && status)
+                result = error_set(err, EIO, "tar could not lay everything below %s", shown);
+        if (!dry && !directory && !standard) {
+                if (result == 0 && rename(fresh, to) < 0)
+                        result = error_sys(err, errno, "cannot write %s", shown);
+                if (result < 0)
+                        unlink(fresh);
+        }
+        size_t unfound = result == 0 ? changes_name_unfound(c) : 0;
+        if (result == 0 && directory && a.deleted.length)
+                fprintf(stderr, "paddock: deleted inside, which a directory cannot say:%s\n", a.deleted.data);
+        else if (result == 0 && !dry && !directory)
+                tell_command(&a, to);
+        text_clear(&a.deleted);
+        links_clear(&a.links);
+        return result < 0 ? result : unfound || a.left_out || c->trouble ? EXIT_PADDOCK : 0;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the verbs on a layer have in common: see changes.h. */
+#include "verbs/changes.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+
+#include <string.h>
+
+int changes_open(struct changes *c, const char *name, struct error *err)
+{
+        c->name = name;
+        int result = store_open(&c->store, err);
+        if (result < 0)
+                return result;
+        c->directory = store_open_environment(&c->store, name, err);
+        if (c->directory < 0)
+                return c->directory;
+        result = layer_open(&c->layer, c->directory, err);
+        return result < 0 ? error_context(err, "environment '%s'", name) : 0;
+}
+
+/* The directories of the name with their links followed; what does not exist outside stays as it is written. */
+static char *canonical(const char *path)
+{
+        cleanup_free char *parent = path_parent(path);
+        if (!path[1])
+                return memory_string(path);
+        cleanup_free char *real = realpath(parent, NULL);
+        if (!real)
+                real = canonical(parent);
+        return path_join(real, path_name(path));
+}
+
+int changes_add_path(struct changes *c, const char *path, struct error *err)
+{
+        cleanup_free char *cwd = getcwd(NULL, 0);
+        if (!path[0])
+                return error_set(err, EINVAL, "an empty path");
+        if (path[0] != '/' && !cwd) {
+                cleanup_free char *shown = text_escape(path);
+                return error_set(err, ENOENT, "%s is relative, and there is no working directory", shown);
+        }
+        cleanup_free char *clean = path_clean(cwd ? cwd : "/", path);
+        *vector_add(c->paths, c->path_count, c->path_capacity) = canonical(clean);
+        return 0;
+}
+
+static void tell_trouble(void *context, const char *path, const char *what, int code)
+{
+        struct changes *c = context;
+        cleanup_free char *shown = text_escape(path);
+        fprintf(stderr, "paddock: %s: %s: %s\n", shown, what, strerror(code));
+        c->trouble = true;
+}
+
+struct both {
+        struct changes *changes;
+        layer_visit visit;
+        void *context;
+};
+
+static int pass_visit(void *context, const struct change *change)
+{
+        const struct both *b = context;
+        return b->visit(b->context, change);
+}
+
+static void pass_trouble(void *context, const char *path, const char *what, int code)
+{
+        tell_trouble(((struct both *)context)->changes, path, what, code);
+}
+
+int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *context, struct error *err)
+{
+        struct both both = {c, visit, context};
+        free(c->found);
+        c->found = memory_new((c->path_count + 1) * sizeof *c->found);
+        struct layer_walk walk = {.layer = &c->layer, .paths = c->paths, .path_count = c->path_count, .times = times & CHANGES_TIMES,
+                                  .directory_times = times & CHANGES_DIRECTORY_TIMES,
+                                  .visit = pass_visit, .trouble = pass_trouble, .context = &both, .found = c->found};
+        return layer_walk(&walk, err);
+}
+
+size_t changes_name_unfound(const struct changes *c)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < c->path_count; i++) {
+                if (c->found[i])
+                        continue;
+                cleanup_free char *shown = text_escape(c->paths[i]);
+                fprintf(stderr, "paddock: environment '%s' has no change at or below %s\n", c->name, shown);
+                count++;
+        }
+        return count;
+}
+
+void changes_close(struct changes *c)
+{
+        layer_close(&c->layer);
+        if (c->directory >= 0)
+                close(c->directory);
+        store_close(&c->store);
+        while (c->path_count)
+                free(c->paths[--c->path_count]);
+        free(c->paths);
+        free(c->found);
+        *c = CHANGES_INIT;
+}
+
+const char *changes_type(const struct meta *m)
+{
+        switch (m->type) {
+        case META_REGULAR:
+                return "file";
+        case META_DIRECTORY:
+                return "directory";
+        case META_SYMLINK:
+                return "symlink";
+        case META_FIFO:
+                return "fifo";
+        case META_SOCKET:
+                return "socket";
+        case META_DEVICE:
+                return "device";
+        case META_NONE:
+                break;
+        }
+        return "nothing";
+}
+
+char changes_letter(const struct change *c)
+{
+        static const char letters[] = "AMTDR";
+        return letters[c->kind];
+}
+
+void changes_size(struct text *t, uint64_t bytes)
+{
+        static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+        double value = (double)bytes;
+        size_t unit = 0;
+        while (value >= 1024 && unit < 5)
+                value /= 1024, unit++;
+        text_addf(t, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void add_what(struct text *t, const char *separator, const char *fmt, unsigned a, unsigned b)
+{
+        text_add(t, t->length ? separator : "");
+        text_addf(t, fmt, a, b);
+}
+
+static void describe(struct text *t, const struct change *c)
+{
+        const struct { unsigned bit; const char *word; } words[] = {
+                {CHANGE_CONTENT, "content"}, {CHANGE_TARGET, c->after.type == META_SYMLINK ? "target" : "device number"},
+                {CHANGE_XATTRS, "attributes"}, {CHANGE_ACL, "access list"}, {CHANGE_CAPABILITIES, "capabilities"},
+                {CHANGE_TIMES, "time"}};
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+                if (c->what & words[i].bit)
+                        add_what(t, ", ", words[i].word, 0, 0);
+        if (c->what & CHANGE_MODE)
+                add_what(t, ", ", "mode %03o -> %03o", c->before.mode, c->after.mode);
+        if ((c->what & CHANGE_OWNER) && c->before.uid != c->after.uid)
+                add_what(t, ", ", "owner %u -> %u", c->before.uid, c->after.uid);
+        if ((c->what & CHANGE_OWNER) && c->before.gid != c->after.gid)
+                add_what(t, ", ", "group %u -> %u", c->before.gid, c->after.gid);
+}
+
+void changes_line(struct text *t, const struct change *c)
+{
+        text_addf(t, "%c  ", changes_letter(c));
+        if (c->kind == CHANGE_RENAMED) {
+                text_add_escaped(t, c->from);
+                text_add(t, " -> ");
+        }
+        text_add_escaped(t, c->path);
+        const struct meta *m = c->kind == CHANGE_DELETED ? &c->before : &c->after;
+        if (m->type == META_DIRECTORY && c->path[1])
+                text_add(t, "/");
+        cleanup_text struct text what = {0};
+        if (c->kind == CHANGE_CHANGED)
+                describe(&what, c);
+        else if (c->kind == CHANGE_REPLACED)
+                text_addf(&what, "%s -> %s", changes_type(&c->before), changes_type(&c->after));
+        else if (m->type != META_REGULAR && m->type != META_DIRECTORY)
+                text_add(&what, changes_type(m));
+        if (c->link) {
+                text_add(&what, what.length ? ", hard link to " : "hard link to ");
+                text_add_escaped(&what, c->link);
+        }
+        if (what.length)
+                text_addf(t, "  (%s)", what.data);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the verbs on a layer have in common: the environment and paths that are named, and a change as a line for people. */
+#pragma once
+
+#include "base/text.h"
+#include "layer/layer.h"
+#include "model/store.h"
+
+struct changes {
+        struct store store;
+        const char *name;
+        int directory;        /* of the environment */
+        struct layer layer;
+        char **paths;         /* as the environment sees them: canonical; NULL: all */
+        size_t path_count, path_capacity;
+        unsigned long *found; /* of each path */
+        bool trouble;         /* something could not be looked at; it was named */
+};
+
+#define CHANGES_INIT ((struct changes){.store = STORE_CLOSED, .directory = -1})
+#define cleanup_changes __attribute__((cleanup(changes_close)))
+
+/* Opens the environment `name`. */
+int changes_open(struct changes *c, const char *name, struct error *err);
+/* Adds a path as the user wrote it. */
+int changes_add_path(struct changes *c, const char *path, struct error *err);
+/* A walk over the chosen paths that tells `visit`; trouble goes to standard error. `times`: of what a differing time counts. */
+#define CHANGES_TIMES 1u
+#define CHANGES_DIRECTORY_TIMES 2u
+int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *context, struct error *err);
+/* After a walk: names each path below which there was no change. Returns how many. */
+size_t changes_name_unfound(const struct changes *c);
+void changes_close(struct changes *c);
+
+/* "M  /path  (content, mode 644 -> 755)", without a newline. */
+void changes_line(struct text *t, const struct change *c);
+char changes_letter(const struct change *c);
+const char *changes_type(const struct meta *m);
+
+/* 12.3 KiB */
+void changes_size(struct text *t, uint64_t bytes);

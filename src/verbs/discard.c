@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `paddock discard`: changes of an environment, thrown away. */
+#include "base/cleanup.h"
+#include "host/host.h"
+#include "layer/discard.h"
+#include "verbs/changes.h"
+#include "verbs/verbs.h"
+
+#include <argp.h>
+#include <string.h>
+
+struct request {
+        const char *name;
+        char **paths;
+        int path_count;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        struct request *r = state->input;
+        switch (key) {
+        case ARGP_KEY_ARG:
+                if (r->name)
+                        return ARGP_ERR_UNKNOWN; /* the rest are paths */
+                r->name = arg;
+                return 0;
+        case ARGP_KEY_ARGS:
+                r->paths = state->argv + state->next;
+                r->path_count = state->argc - state->next;
+                return 0;
+        case ARGP_KEY_NO_ARGS:
+                argp_error(state, "which environment?");
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+/* Takes it out of the layer into `holder`. */
+static int take(struct request *r, struct changes *c, int holder, struct error *err)
+{
+        if (!r->path_count)
+                return renameat(c->directory, "layer", holder, "all") < 0 && errno != ENOENT
+                               ? error_sys(err, errno, "cannot take the layer away")
+                               : 0;
+        int missing = 0;
+        for (size_t i = 0; i < c->path_count; i++) {
+                int result = layer_discard(&c->layer, c->paths[i], holder, err);
+                if (result < 0)
+                        return result;
+                if (result == 0) {
+                        cleanup_free char *shown = text_escape(c->paths[i]);
+                        fprintf(stderr, "paddock: environment '%s' has no change at or below %s\n", r->name, shown);
+                        missing++;
+                }
+        }
+        int result = layer_settle(&c->layer, holder, err);
+        if (result == 0 && missing)
+                return error_set(err, ENOENT, "the rest was discarded; `paddock diff %s` lists what there is", r->name);
+        return result;
+}
+
+static int discard(struct request *r, struct changes *c, struct error *err)
+{
+        int result = changes_open(c, r->name, err), locks[2];
+        for (int i = 0; result == 0 && i < r->path_count; i++)
+                result = changes_add_path(c, r->paths[i], err);
+        if (result == 0)
+                result = store_hold(&c->store, r->name, locks,
+                                    "the kernel does not allow to change a layer while it is in use: end its programs first", err);
+        if (result < 0)
+                return result;
+        cleanup_close int setup = locks[0], lock = locks[1], alive = -1;
+        (void)setup;
+        (void)lock;
+        cleanup_free char *scratch = NULL;
+        cleanup_close int holder = store_scratch(&c->store, &scratch, &alive, err);
+        if (holder < 0)
+                return holder;
+        host_read_everything(); /* and move: a program may have taken permissions away from itself */
+        result = take(r, c, holder, err);
+        cleanup_error struct error left = ERROR_INIT;
+        /* What is out of the layer is discarded, even if some of it cannot be removed now: a later start tries again. */
+        if (store_scratch_remove(&c->store, scratch, &left) < 0)
+                error_print(stderr, &left);
+        return result;
+}
+
+int verb_discard(int argc, char **argv)
+{
+        static const struct argp_option options[] = {{0}};
+        static const struct argp argp = {
+                options, parse, "NAME [PATH...]",
+                "Throw away what an environment has changed.\v"
+                "With PATHs: only what is at or below them. The names are then as they are outside. "
+                "An environment that runs is refused.",
+                0, 0, 0};
+        struct request r = {0};
+        argp_err_exit_status = EXIT_PADDOCK;
+        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
+                return EXIT_PADDOCK;
+        cleanup_changes struct changes c = CHANGES_INIT;
+        cleanup_error struct error err = ERROR_INIT;
+        if (discard(&r, &c, &err) < 0) {
+                error_print(stderr, &err);
+                return EXIT_PADDOCK;
+        }
+        return 0;
+}
