@@ -137,7 +137,7 @@ _paddock()
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run create list show rm diff commit discard doctor --help --version
+                __paddock_among "$cur" run create list show rm diff commit discard snapshot reset clone gc doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -147,12 +147,13 @@ _paddock()
                         --from= --union= --root= --as= --net= --session --hostname=)
                 ;;
         create) options=(-f --file= --as=) ;;
-        list) options=(-j --json) ;;
+        list) options=(-j --json -s --size) ;;
         show) options=(-j --json -u --unreadable) ;;
         diff) options=(-u --unified --stat -j --json --times --no-pager) ;;
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
-        rm | discard) options=() ;;
+        snapshot) options=(-l --list -d --delete) ;;
+        rm | discard | reset | clone | gc) options=() ;;
         *) return ;;
         esac
         options+=(-? --help --usage)
@@ -195,7 +196,12 @@ _paddock()
                 return
         elif [[ $verb =~ ^(diff|commit|discard)$ && $given == 1 ]]; then
                 __paddock_files -f "$cur"
-        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard)$ && $given == 0) ]]; then
+        elif [[ $verb =~ ^(snapshot|reset)$ && $given == 1 && ${#names[@]} == 1 ]]; then
+                local -a tags
+
+                mapfile -t tags < <("${program/#\~\//$HOME/}" snapshot --list "${names[0]}" 2>/dev/null)
+                __paddock_among "$cur" "${tags[@]}"
+        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard|snapshot|reset|clone)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")

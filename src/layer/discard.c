@@ -120,6 +120,10 @@ static int drop_slot(const struct layer *layer, const struct layer_slot *slot, i
 
 int layer_discard(struct layer *layer, const char *path, int holder, struct error *err)
 {
+        if (layer->chain.count) {
+                error_set(err, ENOTSUP, "parts of the layer are held by a snapshot or a clone, and single paths cannot be taken out of them");
+                return error_remedy(err, "discard everything, or `paddock reset` to a snapshot");
+        }
         int any = 0;
         for (size_t i = 0; i < layer->count; i++) {
                 const struct layer_slot *slot = &layer->slots[i];
@@ -143,7 +147,7 @@ int layer_discard(struct layer *layer, const char *path, int holder, struct erro
 
 int layer_settle(struct layer *layer, int holder, struct error *err)
 {
-        for (size_t i = 0; i < layer->count; i++) {
+        for (size_t i = 0; i < layer->count && !layer->chain.count; i++) {
                 const struct layer_slot *slot = &layer->slots[i];
                 if (!slot->own_count || slot->is_file || slot->cover.kind != COVER_CHANGES || !slot->base_count)
                         continue;

@@ -81,6 +81,9 @@ int files_rename_new(int dir, const char *from, const char *to);
 /* Swaps two names of one directory. -EINVAL or -EOPNOTSUPP where that cannot be had. */
 int files_swap(int dir, const char *a, const char *b);
 
+/* Swaps what two directories have under one name. */
+int files_exchange(int a, int b, const char *name);
+
 /* Copies the content of `from` to the empty file `to`: blocks shared where the file system can, holes kept. */
 int files_copy(int from, int to);
 

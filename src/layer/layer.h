@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "layer/files.h"
+#include "model/chain.h"
 #include "model/cover.h"
 #include "model/store.h"
 
@@ -89,6 +90,7 @@ struct layer {
         unsigned shift;           /* what is taken from ids in the layer: the range of an environment of real root */
         bool ids;                 /* owners are compared: the environment has ids of its own */
         int directory;            /* of the environment; borrowed */
+        struct chain chain;       /* frozen layers below */
 };
 
 #define cleanup_layer __attribute__((cleanup(layer_close)))

@@ -53,11 +53,19 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
                 s->target = memory_string(s->cover.sources[0]);
         else if (s->cover.kind != COVER_CHANGES)
                 s->target = memory_string(s->path);
-        s->own = memory_new(sizeof *s->own);
+        s->own = memory_new((layer->chain.count + 1) * sizeof *s->own);
         int own = s->is_file ? steal_fd(&dir) : files_open_directory(dir, slot->blank ? "content" : "upper");
         if (own < 0)
                 return own == -ENOENT ? 0 : error_sys(err, -own, "cannot read %s", name);
         s->own[s->own_count++] = own;
+        for (size_t i = 0; i < layer->chain.count && !slot->blank; i++) {
+                cleanup_free char *frozen = memory_format("../../frozen/%s/layer/%u/upper", layer->chain.ids[i], slot->number);
+                int fd = files_open_directory(layer->directory, frozen);
+                if (fd >= 0)
+                        s->own[s->own_count++] = fd;
+                else if (fd != -ENOENT)
+                        return error_sys(err, -fd, "cannot read frozen/%s", layer->chain.ids[i]);
+        }
         if (s->is_file && !s->cover.source_count && !layer->shift) /* nothing to compare with */
                 return 0;
         result = open_bases(s);
@@ -81,8 +89,10 @@ int layer_open(struct layer *layer, int directory, struct error *err)
                 layer->shift = st.st_uid;
                 layer->ids = true;
         }
-        struct slots slots;
-        int result = slots_load(directory, &slots, err);
+        struct slots slots = {0};
+        int result = chain_load(directory, "layer/chain", &layer->chain, err);
+        if (result == 0)
+                result = slots_load(directory, &slots, err);
         for (size_t i = 0; result == 0 && i < slots.count; i++)
                 result = open_slot(layer, &slots.slots[i], err);
         slots_clear(&slots);
@@ -108,6 +118,7 @@ void layer_close(struct layer *layer)
                 free(s->target);
         }
         free(layer->slots);
+        chain_clear(&layer->chain);
         *layer = (struct layer){0};
 }
 

@@ -183,6 +183,12 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
 
 int store_create(struct store *s, const struct environment *e, struct error *err)
 {
+        return store_create_with(s, e, NULL, NULL, err);
+}
+
+int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
+                      void *context, struct error *err)
+{
         cleanup_free char *record = environment_to_record(e);
         if (strlen(record) > RECORD_LIMIT)
                 return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
@@ -195,6 +201,8 @@ int store_create(struct store *s, const struct environment *e, struct error *err
         if (dir < 0)
                 return dir;
         int result = write_file(dir, "environment", record, err);
+        if (result == 0 && prepare)
+                result = prepare(context, dir, err);
         /* RENAME_NOREPLACE is not needed: rename onto a directory that has entries fails, and ours always has one. */
         if (result == 0 && renameat(tmp, fresh, env, e->name) < 0) {
                 if (errno == ENOTEMPTY || errno == EEXIST) {

@@ -14,6 +14,8 @@
  *          base                        what the layer was made over (model/stamp.h)
  *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
+ *          snapshot/TAG layer/chain    frozen layers below (model/chain.h), which are in
+ *        frozen/ID/layer/              never written, held by any number of chains
  *        tmp/XXXXXX/                   the same for an environment without a name; gone when it ends
  *
  * Two runs of one name. Every run holds a shared lock on alive.lock for as long as any process of it lives (its init
@@ -53,6 +55,10 @@ void store_close(struct store *s);
 /* Makes env/NAME from `e` (which must have a name). EEXIST when there is one. The directory appears complete or not at
  * all. */
 int store_create(struct store *s, const struct environment *e, struct error *err);
+
+/* The same, with what `prepare` puts into the directory before it appears. */
+int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
+                      void *context, struct error *err);
 
 /* Reads env/NAME's record. ENOENT, with the nearest name, when there is none. */
 int store_load(struct store *s, const char *name, struct environment *e, struct error *err);

@@ -54,6 +54,7 @@ struct plan_op {
         char *path;
         char **sources; /* BIND: one; LAYER: the lower directories, first wins; BLANK: what it is filled from, once */
         size_t source_count;
+        size_t frozen; /* LAYER: so many of the first sources are older parts of the layer itself */
         struct plan_name *names;
         size_t name_count, name_capacity;
         int slot; /* of the layer; -1: none */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/text.h"
+#include "host/host.h"
 #include "layer/layer.h"
 #include "model/store.h"
 
@@ -17,7 +18,7 @@ struct changes {
         bool trouble;         /* something could not be looked at; it was named */
 };
 
-#define CHANGES_INIT ((struct changes){.store = STORE_CLOSED, .directory = -1})
+#define CHANGES_INIT ((struct changes){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1})
 #define cleanup_changes __attribute__((cleanup(changes_close)))
 
 /* Opens the environment `name`. */

@@ -178,16 +178,16 @@ static int begin(struct request *r, struct error *err)
 /* What was carried out leaves the layer, so that the outside shows there again. `stopped`: nobody uses the layer. */
 static int take_out(struct request *r, char **paths, size_t count, bool whole, struct error *err)
 {
+        if (whole)
+                return store_discard_layer(&r->changes.store, r->changes.directory, err);
         cleanup_free char *scratch = NULL;
         cleanup_close int alive = -1, holder = store_scratch(&r->changes.store, &scratch, &alive, err);
         int result = holder < 0 ? holder : 0;
-        if (result == 0 && whole && renameat(r->changes.directory, "layer", holder, "all") < 0 && errno != ENOENT)
-                result = error_sys(err, errno, "cannot take the layer away");
-        for (size_t i = 0; result == 0 && !whole && i < count; i++) {
+        for (size_t i = 0; result == 0 && i < count; i++) {
                 result = layer_discard(&r->changes.layer, paths[i], holder, err);
                 result = result > 0 ? 0 : result;
         }
-        if (result == 0 && !whole)
+        if (result == 0)
                 result = layer_settle(&r->changes.layer, holder, err);
         cleanup_error struct error left = ERROR_INIT;
         if (holder >= 0)
@@ -230,7 +230,8 @@ static int carry_out(struct request *r, bool again, bool stopped, struct error *
         while (journal_next(&c->journal, &item) == 1)
                 if (item.kind == ITEM_CHOSEN)
                         *vector_add(paths, count, capacity) = memory_string(item.path);
-        if (stopped && !c->conflicts)
+        /* What a snapshot or a clone holds stays as it is; `known` says that it is outside too. */
+        if (stopped && !c->conflicts && !r->changes.layer.chain.count)
                 take_out_apart(r, paths, count, count == 1 && strcmp(paths[0], "/") == 0);
         while (count)
                 free(paths[--count]);

@@ -24,7 +24,7 @@ static void describe(struct cover *c, const struct plan_op *op)
                   : op->is_file          ? COVER_FILE
                   : op->source_count     ? COVER_ENTRIES
                                          : COVER_EMPTY;
-        for (size_t i = 0; i < op->source_count; i++) {
+        for (size_t i = op->frozen; i < op->source_count; i++) {
                 /* Inside another environment a layer unites the parts of the outer one, which together are what the name shows. */
                 if (path_is_below(op->sources[i], STACK_PLACE)) {
                         *vector_add(c->sources, c->source_count, c->source_capacity) = memory_string(op->path);

@@ -39,10 +39,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* Takes it out of the layer into `holder`. */
 static int take(struct request *r, struct changes *c, int holder, struct error *err)
 {
-        if (!r->path_count)
-                return renameat(c->directory, "layer", holder, "all") < 0 && errno != ENOENT
-                               ? error_sys(err, errno, "cannot take the layer away")
-                               : 0;
         int missing = 0;
         for (size_t i = 0; i < c->path_count; i++) {
                 int result = layer_discard(&c->layer, c->paths[i], holder, err);
@@ -73,6 +69,8 @@ static int discard(struct request *r, struct changes *c, struct error *err)
         cleanup_close int setup = locks[0], lock = locks[1], alive = -1;
         (void)setup;
         (void)lock;
+        if (!r->path_count)
+                return store_discard_layer(&c->store, c->directory, err);
         cleanup_free char *scratch = NULL;
         cleanup_close int holder = store_scratch(&c->store, &scratch, &alive, err);
         if (holder < 0)

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* `paddock list`: the named environments. */
 #include "base/cleanup.h"
+#include "layer/size.h"
 #include "model/store.h"
+#include "verbs/changes.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
 #include <jansson.h>
 
+struct request {
+        bool json, size;
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+        struct request *r = state->input;
         (void)arg;
         if (key == 'j')
-                *(bool *)state->input = true;
+                r->json = true;
+        else if (key == 's')
+                r->size = true;
         else if (key == ARGP_KEY_ARG)
                 argp_error(state, "it takes no arguments");
         else
@@ -19,13 +28,45 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
 }
 
+static void list_one(const struct request *r, struct store *store, const char *name, json_t *array)
+{
+        cleanup_error struct error vanished = ERROR_INIT; /* removed since it was listed */
+        int running = store_is_running(store, name, &vanished);
+        if (running < 0)
+                return;
+        struct layer_size size = {0};
+        if (r->size) {
+                cleanup_close int dir = store_open_environment(store, name, &vanished);
+                if (dir >= 0)
+                        layer_size(dir, &size, &vanished);
+        }
+        const char *state = running ? "running" : "stopped";
+        if (array) {
+                json_t *one = json_pack("{s:s, s:s}", "name", name, "state", state);
+                if (r->size) {
+                        json_object_set_new(one, "size", json_integer((json_int_t)size.own));
+                        json_object_set_new(one, "shared", json_integer((json_int_t)size.shared));
+                }
+                json_array_append_new(array, one);
+        } else if (r->size) {
+                cleanup_text struct text own = {0}, shared = {0};
+                changes_size(&own, size.own);
+                changes_size(&shared, size.shared);
+                printf("%-24s %-8s %12s %12s\n", name, state, own.data, shared.data);
+        } else {
+                printf("%-24s %s\n", name, state);
+        }
+}
+
 int verb_list(int argc, char **argv)
 {
-        static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
+        static const struct argp_option options[] = {
+                {"json", 'j', NULL, 0, "print JSON", 0},
+                {"size", 's', NULL, 0, "with the size of each layer, and of what it shares", 0}, {0}};
         static const struct argp argp = {options, parse, NULL, "List the named environments and whether they run.", 0, 0, 0};
-        bool json = false;
+        struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
-        if (argp_parse(&argp, argc, argv, 0, NULL, &json))
+        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
                 return EXIT_PADDOCK;
         cleanup_error struct error err = ERROR_INIT;
         cleanup_store struct store store = STORE_CLOSED;
@@ -37,20 +78,15 @@ int verb_list(int argc, char **argv)
                 error_print(stderr, &err);
                 return EXIT_PADDOCK;
         }
-        json_t *array = json ? json_array() : NULL;
-        if (!json && count)
+        json_t *array = r.json ? json_array() : NULL;
+        if (!r.json && count && r.size)
+                printf("%-24s %-8s %12s %12s\n", "NAME", "STATE", "SIZE", "SHARED");
+        else if (!r.json && count)
                 printf("%-24s %s\n", "NAME", "STATE");
-        for (int i = 0; names && i < count; i++) {
-                cleanup_error struct error vanished = ERROR_INIT; /* removed since it was listed */
-                int running = store_is_running(&store, names[i], &vanished);
-                if (running < 0)
-                        continue;
-                if (json)
-                        json_array_append_new(array, json_pack("{s:s, s:s}", "name", names[i], "state",
-                                                               running ? "running" : "stopped"));
-                else
-                        printf("%-24s %s\n", names[i], running ? "running" : "stopped");
-        }
+        if (r.size)
+                host_read_everything();
+        for (int i = 0; names && i < count; i++)
+                list_one(&r, &store, names[i], array);
         store_list_free(names, count);
-        return json ? print_json(array) : 0;
+        return r.json ? print_json(array) : 0;
 }

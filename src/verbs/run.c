@@ -183,7 +183,9 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                 outcome->status = explain(r, &plan, e, library) << 8; /* as wait() has it */
                 return 0;
         }
-        result = session_join(s, &plan, err);
+        result = session_chain(s, &plan, err);
+        if (result == 0)
+                result = session_join(s, &plan, err);
         if (result < 0)
                 return result;
         if (r->name && e->root == ROOT_HOST && s->join_user < 0)

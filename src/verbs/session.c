@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "model/chain.h"
 #include "model/cover.h"
 #include "verbs/base.h"
 #include "verbs/cover.h"
@@ -162,6 +163,33 @@ static void forget_runs(int directory)
         struct dirent *entry;
         while (dir && (entry = readdir(dir)))
                 unlinkat(dirfd(dir), entry->d_name, 0);
+}
+
+int session_chain(struct session *s, struct plan *plan, struct error *err)
+{
+        cleanup_chain struct chain chain = {0};
+        int result = s->name ? chain_load(s->directory, "layer/chain", &chain, err) : 0;
+        cleanup_free char *state = chain.count ? realpath(s->store.path, NULL) : NULL;
+        if (chain.count && !state)
+                return error_sys(err, errno, "%s", s->store.path);
+        for (size_t i = 0; i < plan->count && chain.count; i++) {
+                struct plan_op *op = &plan->ops[i];
+                if (op->kind != PLAN_LAYER || op->slot < 0)
+                        continue;
+                char **sources = memory_grow(NULL, op->source_count + chain.count, sizeof *sources);
+                size_t count = 0;
+                for (size_t n = 0; n < chain.count; n++) {
+                        cleanup_free char *upper = memory_format("%s/frozen/%s/layer/%d/upper", state, chain.ids[n], op->slot);
+                        if (access(upper, F_OK) == 0)
+                                sources[count++] = steal_pointer(&upper);
+                }
+                op->frozen = count;
+                memcpy(sources + count, op->sources, op->source_count * sizeof *sources);
+                free(op->sources);
+                op->sources = sources;
+                op->source_count += op->frozen;
+        }
+        return result;
 }
 
 int session_join(struct session *s, const struct plan *plan, struct error *err)

@@ -36,7 +36,10 @@ char *session_scratch_in_memory(bool memory);
  * and it says so. */
 int session_named(struct session *s, const char *name, bool rebase, struct error *err);
 
-/* After planning: finds a living run whose view is used, if there is one. EBUSY when its view differs. */
+/* After planning: lays the frozen layers of the environment between its layer and what that covers. */
+int session_chain(struct session *s, struct plan *plan, struct error *err);
+
+/* Then: finds a living run whose view is used, if there is one. EBUSY when its view differs. */
 int session_join(struct session *s, const struct plan *plan, struct error *err);
 
 /* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */

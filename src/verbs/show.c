@@ -4,8 +4,10 @@
 #include "base/text.h"
 #include "description/description.h"
 #include "host/host.h"
+#include "layer/size.h"
 #include "model/store.h"
 #include "verbs/base.h"
+#include "verbs/changes.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
@@ -138,12 +140,15 @@ static json_t *base_of(const struct moved *m)
         return value;
 }
 
-static json_t *environment_of(const struct environment *e, const struct moved *moved, const char *layer, bool running)
+static json_t *environment_of(const struct environment *e, const struct moved *moved, const char *layer,
+                              const struct layer_size *size, bool running)
 {
         json_t *value = json_object(), *view = json_array();
         json_object_set_new(value, "name", json_string(e->name));
         json_object_set_new(value, "state", json_string(running ? "running" : "stopped"));
         json_object_set_new(value, "layer", json_name(layer));
+        json_object_set_new(value, "size", json_integer((json_int_t)size->own));
+        json_object_set_new(value, "shared", json_integer((json_int_t)size->shared));
         json_object_set_new(value, "base", base_of(moved));
         if (e->root == ROOT_DIRECTORY) {
                 bool escaped = !is_utf8(e->root_path);
@@ -166,11 +171,20 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
 }
 
 /* Prints the description behind comments on the environment's state. Returns an exit status. */
-static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer, bool running)
+static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer, const struct layer_size *size,
+                      bool running)
 {
         cleanup_text struct text t = {0};
         description_add_comment(&t, "", "state", running ? "running" : "stopped");
         description_add_comment(&t, "", "layer", layer);
+        cleanup_text struct text bytes = {0};
+        changes_size(&bytes, size->own);
+        if (size->shared) {
+                text_add(&bytes, ", and ");
+                changes_size(&bytes, size->shared);
+                text_add(&bytes, " that may be shared");
+        }
+        description_add_comment(&t, "", "size", bytes.data);
         add_base(&t, moved);
         cleanup_free char *description = description_write(e);
         text_add(&t, description);
@@ -272,5 +286,11 @@ int verb_show(int argc, char **argv)
         if (compare_base(&store, r.name, &moved, &err) < 0)
                 error_print(stderr, &err);
         cleanup_free char *layer = memory_format("%s/env/%s/layer", store.path, r.name);
-        return r.json ? print_json(environment_of(&e, &moved, layer, running)) : print_yaml(&e, &moved, layer, running);
+        struct layer_size size = {0};
+        cleanup_close int directory = store_open_environment(&store, r.name, &err);
+        host_read_everything(); /* the last that is looked at */
+        if (directory < 0 || layer_size(directory, &size, &err) < 0)
+                error_print(stderr, &err);
+        return r.json ? print_json(environment_of(&e, &moved, layer, &size, running))
+                      : print_yaml(&e, &moved, layer, &size, running);
 }

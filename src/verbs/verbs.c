@@ -29,6 +29,10 @@ static const struct verb {
         {"diff", verb_diff, "tell what an environment has changed"},
         {"commit", verb_commit, "carry changes of an environment to the outside"},
         {"discard", verb_discard, "throw away what an environment has changed"},
+        {"snapshot", verb_snapshot, "keep the state of an environment under a name"},
+        {"reset", verb_reset, "take an environment back to a snapshot"},
+        {"clone", verb_clone, "make another environment with the same changes"},
+        {"gc", verb_gc, "remove layers that nothing holds any more"},
         {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},
 };
 #define VERBS (sizeof verbs / sizeof *verbs)

@@ -34,6 +34,10 @@ int verb_show(int argc, char **argv);
 int verb_rm(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_diff(int argc, char **argv);
+int verb_snapshot(int argc, char **argv);
+int verb_reset(int argc, char **argv);
+int verb_clone(int argc, char **argv);
+int verb_gc(int argc, char **argv);
 int verb_commit(int argc, char **argv);
 int verb_discard(int argc, char **argv);
 

@@ -7,7 +7,7 @@ load common
 
 SOURCE=$BATS_TEST_DIRNAME/../..
 MANUAL=$SOURCE/man/paddock.1
-VERBS='run create list show rm diff commit discard doctor'
+VERBS='run create list show rm diff commit discard snapshot reset clone gc doctor'
 
 needs()
 {
@@ -131,8 +131,8 @@ offers()
 }
 
 @test "bash completion: verbs" {
-        offers '' --help --version commit create diff discard doctor list rm run show
-        offers r rm run
+        offers '' --help --version clone commit create diff discard doctor gc list reset rm run show snapshot
+        offers r reset rm run
         offers 'do' doctor
         offers 'di' diff discard
         offers nothing

@@ -307,7 +307,7 @@ end"
         inside -n one --mirror "$HOME/a" --share "$OUT" --hide "$HOME/file" --empty "$HOME/none" --private "$HOME/$odd" \
                 --mirror "$HOME/$latin" --union "$HOME/b=$HOME/a:$HOME/c" --from "$HOME/c=$HOME/a" --hostname inner --net none true
         "$PADDOCK" show one | sed 's/^name:.*//' | "$PADDOCK" create -f - two
-        diff <("$PADDOCK" show one | grep -v -e '^# layer' -e '^# base' -e ^name) <("$PADDOCK" show two | grep -v -e '^# layer' -e '^# base' -e ^name)
+        diff <("$PADDOCK" show one | grep -v -e '^# layer' -e '^# base' -e '^# size' -e ^name) <("$PADDOCK" show two | grep -v -e '^# layer' -e '^# base' -e '^# size' -e ^name)
         diff <(sed 1,2d "$(environment_of one)/environment" | sort) <(sed 1,2d "$(environment_of two)/environment" | sort)
         diff <("$PADDOCK" show --json one | sed '/"base": {/,/^  },/d; /"layer"/d; /"name"/d') \
                 <("$PADDOCK" show --json two | sed '/"base": null/d; /"layer"/d; /"name"/d')

@@ -324,6 +324,11 @@ int files_swap(int dir, const char *a, const char *b)
         return renameat2(dir, a, dir, b, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }
 
+int files_exchange(int a, int b, const char *name)
+{
+        return renameat2(a, name, b, name, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
 /* Copies [from, to) of the content. */
 static int copy_range(int in, int out, off_t from, off_t to)
 {

@@ -78,12 +78,33 @@ static int attach_clone(int source, int target, bool read_only, const char *path
         return 0;
 }
 
+/* What a layer with frozen parts covers, as an overlay of its own, read-only. Frozen parts are kept in the state directory, which
+ * mostly lies in what the layer covers, and the kernel refuses (ELOOP) to unite a directory with one below it. */
+static int build_covered(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, struct error *err)
+{
+        cleanup_close int point = stage_directory(w, "covered", number, 0755, err);
+        cleanup_close int empty = point < 0 ? -1 : stage_directory(w, "empty", 0, 0755, err);
+        if (empty < 0)
+                return -err->code;
+        size_t count = o->lower_count - op->frozen;
+        cleanup_free int *lower = memory_grow(NULL, count + 1, sizeof *lower);
+        memcpy(lower, o->lower + op->frozen, count * sizeof *lower);
+        lower[count] = empty;
+        int result = overlay_mount(point, lower, count + 1, -1, -1, false, op->path, err);
+        if (result < 0)
+                return result;
+        char name[64];
+        snprintf(name, sizeof name, "covered%zu", number);
+        int fd = openat(w->stage, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? error_sys(err, errno, "cannot open what the layer of %s covers", op->path) : fd;
+}
+
 static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, int target,
                        struct error *err)
 {
         cleanup_free int *lower = memory_grow(NULL, o->lower_count + 2, sizeof *lower);
         size_t count = 0;
-        cleanup_close int names = -1, empty = -1, upper = -1, work = -1;
+        cleanup_close int names = -1, empty = -1, upper = -1, work = -1, covered = -1;
         if (op->name_count) {
                 names = stage_directory(w, "names", number, op->mode, err);
                 int result = names < 0 ? names : stage_names(names, op->names, op->name_count, err);
@@ -92,8 +113,14 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
                 look_like(names, ".", o->lower_count ? o->lower[0] : -1, op->mode);
                 lower[count++] = names;
         }
-        for (size_t i = 0; i < o->lower_count; i++)
+        for (size_t i = 0; i < (op->frozen ? op->frozen : o->lower_count); i++)
                 lower[count++] = o->lower[i];
+        if (op->frozen) {
+                covered = build_covered(w, number, op, o, err);
+                if (covered < 0)
+                        return covered;
+                lower[count++] = covered;
+        }
         if (count == 1 && op->slot < 0) { /* without a writable part an overlay wants two lower directories */
                 empty = stage_directory(w, "empty", 0, 0755, err);
                 if (empty < 0)

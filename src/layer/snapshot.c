@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Layers frozen and taken up again: see snapshot.h.
+ *
+ * Theory of operation. The next layer is made beside the first, with the chain that will hold, and then both change places by one
+ * exchange of names. So whatever is cut off, the environment has the one or the other, and both show the same; a directory in
+ * frozen/ that nothing holds is left at worst.
+ */
+#include "layer/snapshot.h"
+
+#include "base/cleanup.h"
+#include "layer/commit.h"
+#include "layer/files.h"
+#include "model/cover.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static int make_directory(int dir, const char *name, unsigned mode)
+{
+        if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
+                return -errno;
+        return files_open_directory(dir, name);
+}
+
+/* Copies everything below the directory `from` into `to`: what a slot has of its own, which no overlay shows. */
+static int copy_tree(const struct layer *plain, int from, int to, int depth)
+{
+        struct names names = {.budget = 1 << 20};
+        const char *what;
+        int result = depth > 1000 ? -ELOOP : 0;
+        for (int more; result == 0 && (more = names_next(&names, &from, 1)) != 0;) {
+                result = more < 0 ? more : 0;
+                for (size_t i = 0; i < names.count && result == 0; i++) {
+                        cleanup_close int own = files_open_any(from, names.items[i]);
+                        struct meta meta;
+                        result = own < 0 ? own : files_look(own, "", false, &meta);
+                        if (result < 0)
+                                break;
+                        if (meta.type == META_REGULAR) {
+                                result = put_file(plain, own, to, names.items[i], &what);
+                        } else if (meta.type == META_DIRECTORY) {
+                                cleanup_close int sub = make_directory(to, names.items[i], 0700);
+                                result = sub < 0 ? sub : copy_tree(plain, own, sub, depth + 1);
+                        } else {
+                                result = put_other(plain, own, to, names.items[i], &what);
+                        }
+                }
+        }
+        names_clear(&names);
+        return result == 0 ? put_meta(plain, from, to, &what) : result;
+}
+
+/* The slot `name` of the layer directory `old`, empty again, in `new`. */
+static int prepare_slot(int old, int new, const char *name)
+{
+        static const struct layer plain = {.ids = true};
+        cleanup_close int from = files_open_directory(old, name);
+        cleanup_close int to = from < 0 ? -1 : make_directory(new, name, 0700);
+        const char *what;
+        int result = from < 0 ? from : to < 0 ? to : 0;
+        static const char *const files[] = {"cover", "path", NULL}; /* the path last: it makes the slot complete */
+        cleanup_close int upper = result < 0 ? -1 : files_open_directory(from, "upper");
+        cleanup_close int content = result < 0 ? -1 : files_open_any(from, "content");
+        if (result == 0 && upper >= 0) {
+                cleanup_close int made = make_directory(to, "upper", 0700), work = make_directory(to, "work", 0700);
+                result = made < 0 ? made : work < 0 ? work : put_meta(&plain, upper, made, &what);
+        }
+        struct meta meta;
+        if (result == 0 && content >= 0 && (result = files_look(content, "", false, &meta)) == 0) {
+                if (meta.type == META_DIRECTORY) {
+                        cleanup_close int made = make_directory(to, "content", 0700);
+                        result = made < 0 ? made : copy_tree(&plain, content, made, 0);
+                } else {
+                        result = put_file(&plain, content, to, "content", &what);
+                }
+        }
+        for (const char *const *file = files; *file && result == 0; file++) {
+                cleanup_close int own = files_open_regular(from, *file);
+                if (own != -ENOENT)
+                        result = own < 0 ? own : put_file(&plain, own, to, *file, &what);
+        }
+        return result;
+}
+
+/* Empty slots for all of the layer directory `old` (-1: none), over `chain`, as `layer` in `dir`. */
+static int prepare(int dir, int old, const struct chain *chain, struct error *err)
+{
+        cleanup_close int new = make_directory(dir, "layer", 0700);
+        int result = new < 0 ? new : 0;
+        int copy = old < 0 ? -1 : openat(old, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cleanup_dir DIR *list = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *entry;
+        while (list && result == 0 && (entry = readdir(list)))
+                if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && faccessat(old, entry->d_name, F_OK, 0) == 0)
+                        result = prepare_slot(old, new, entry->d_name);
+        if (result < 0)
+                return error_sys(err, -result, "cannot make an empty layer");
+        return chain->count ? chain_store(new, "chain", chain, err) : 0;
+}
+
+int snapshot_prepare(struct store *s, int dir, const struct chain *chain, struct error *err)
+{
+        cleanup_free char *top = chain->count ? memory_format("frozen/%s/layer", chain->ids[0]) : NULL;
+        cleanup_close int old = top ? openat(s->fd, top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (top && old < 0)
+                return error_sys(err, errno, "a layer of the chain is not there");
+        return prepare(dir, old, chain, err);
+}
+
+/* Is there anything in a slot, but what slots begin with? */
+static bool is_untouched(int layer)
+{
+        int copy = openat(layer, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cleanup_dir DIR *list = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *entry;
+        while (list && (entry = readdir(list))) {
+                cleanup_free char *upper = memory_format("%s/upper", entry->d_name), *content = memory_format("%s/content", entry->d_name);
+                if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+                        continue;
+                cleanup_close int fd = files_open_directory(layer, upper);
+                struct names names = {.budget = 1};
+                bool empty = fd < 0 || (names_next(&names, &fd, 1) == 1 && !names.count);
+                names_clear(&names);
+                if (!empty || faccessat(layer, content, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                        return false;
+        }
+        return true;
+}
+
+static void fresh_id(char id[64])
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        snprintf(id, 64, "%llx-%lx-%x", (unsigned long long)now.tv_sec, now.tv_nsec, (unsigned)getpid());
+}
+
+int snapshot_freeze(struct store *s, int environment, struct chain *chain, struct error *err)
+{
+        cleanup_close int layer = make_directory(environment, "layer", 0700);
+        if (layer < 0)
+                return error_sys(err, -layer, "cannot open the layer");
+        int result = chain_load(layer, "chain", chain, err), code = 0;
+        if (result < 0 || is_untouched(layer))
+                return result;
+        cleanup_close int frozen = chain_lock(s, false, err);
+        if (frozen < 0)
+                return frozen;
+        char id[64];
+        fresh_id(id);
+        cleanup_close int place = make_directory(frozen, id, 0700);
+        if (place < 0)
+                return error_sys(err, -place, "cannot make a place for the frozen layer");
+        chain_push(chain, id);
+        result = prepare(place, layer, chain, err);
+        if (result == 0 && (code = files_exchange(place, environment, "layer")) < 0)
+                result = error_sys(err, -code, "cannot freeze the layer");
+        if (result == 0 && files_sync(place) < 0)
+                result = error_sys(err, errno, "cannot make the frozen layer durable");
+        return result;
+}
+
+int snapshot_reset(struct store *s, int environment, const struct chain *chain, struct error *err)
+{
+        cleanup_free char *scratch = NULL;
+        cleanup_close int alive = -1, holder = store_scratch(s, &scratch, &alive, err);
+        if (holder < 0)
+                return holder;
+        int result = snapshot_prepare(s, holder, chain, err), code = 0;
+        cleanup_close int layer = make_directory(environment, "layer", 0700);
+        if (result == 0 && (layer < 0 || (code = files_exchange(holder, environment, "layer")) < 0))
+                result = error_sys(err, layer < 0 ? -layer : -code, "cannot change the layer");
+        cleanup_error struct error left = ERROR_INIT;
+        if (store_scratch_remove(s, scratch, &left) < 0 && result == 0)
+                error_print(stderr, &left);
+        return result;
+}
