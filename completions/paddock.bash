@@ -143,7 +143,7 @@ _paddock()
         verb=${words[1]}
         case $verb in
         run)
-                options=(-n --name= -f --file= --explain --json --rebase --memory --private= --mirror= --share= --empty= --hide=
+                options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
                         --from= --union= --root= --as= --net= --session --hostname=)
                 ;;
         create) options=(-f --file= --as=) ;;

@@ -82,6 +82,7 @@ struct layer_slot {
         bool is_file;        /* a single file: own[0] is the directory that holds `content` */
         int *base;           /* the sources that are there */
         size_t base_count;
+        int base_error;      /* why they cannot be read, an errno */
 };
 
 struct layer {

@@ -68,8 +68,8 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
         }
         if (s->is_file && !s->cover.source_count && !layer->shift) /* nothing to compare with */
                 return 0;
-        result = open_bases(s);
-        return result < 0 ? error_sys(err, -result, "cannot read what %s covers", s->path) : 0;
+        s->base_error = -open_bases(s); /* matters only where something was changed */
+        return 0;
 }
 
 static int by_path(const void *a, const void *b)

@@ -377,6 +377,13 @@ static int walk_slot(struct walk *w, const struct layer_slot *slot)
                 return 0;
         w->path.length = 0;
         text_add(&w->path, slot->path);
+        if (slot->base_error) {
+                struct names names = {.budget = 1};
+                if (slot->is_file || names_next(&names, slot->own, slot->own_count) != 1 || names.count)
+                        trouble(w, "cannot read what this part of the layer covers", slot->base_error);
+                names_clear(&names);
+                return 0;
+        }
         w->foreign_clock = slot->base_count && !files_clock_is_ours(slot->base[0]);
         if (slot->is_file)
                 return walk_file(w, slot);

@@ -37,6 +37,9 @@ int request_option(struct request *r, int key, char *arg)
         case OPTION_REBASE:
                 r->rebase = true;
                 return 0;
+        case OPTION_REVIEW:
+                r->review = true;
+                return 0;
         default:
                 r->identity |= key == OPTION_AS;
                 return option_apply(&r->options, key, arg, r->cwd, &r->given, r->err);
@@ -80,5 +83,5 @@ int request_parse(struct request *r, int argc, char **argv)
         if (i < argc)
                 r->command = argv + i;
         bool contradicts = (r->memory && r->name) || (r->rebase && (!r->name || r->explain));
-        return r->file || r->json || contradicts ? REQUEST_FOR_LIBRARY : 0;
+        return r->file || r->json || r->review || contradicts ? REQUEST_FOR_LIBRARY : 0;
 }

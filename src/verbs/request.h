@@ -18,12 +18,12 @@ struct request {
         const char *name, *file;
         char **command;
         char *cwd;
-        bool explain, json, memory, rebase;
+        bool explain, json, memory, rebase, review;
         bool identity; /* --as was said */
         struct error *err;
 };
 
-enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE };
+enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE, OPTION_REVIEW };
 
 /* The options of `run`, as argp has them, without the end. */
 #define OPTIONS_RUN                                                                                                    \
@@ -33,6 +33,7 @@ enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE };
         {"json", OPTION_JSON, NULL, 0, "with --explain: as JSON", 0},                                                  \
         {"memory", OPTION_MEMORY, NULL, 0, "keep the temporary layer in memory", 0},                                   \
         {"rebase", OPTION_REBASE, NULL, 0, "with -n: remove its layer, and start with a fresh one", 0},                \
+        {"review", OPTION_REVIEW, NULL, 0, "at the end, show the changes and ask: commit, keep, discard", 0},         \
         OPTIONS_ENVIRONMENT
 
 /* Takes one option. Returns OPTION_UNKNOWN, 0, or a negative errno with r->err set. */

@@ -21,6 +21,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         argp_error(state, "--rebase is for environments with a name (-n): others have a fresh layer always");
                 if (r->rebase && r->explain)
                         argp_error(state, "--explain does nothing, and --rebase removes a layer");
+                if (r->review && (r->file || r->memory || r->explain))
+                        argp_error(state, "--review keeps the changes under a name: not with --file, --memory or --explain");
                 if (r->memory && r->name)
                         argp_error(state, "--memory is for environments without a name");
                 return 0;

@@ -201,6 +201,29 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
         return host_run(&launch, outcome, err);
 }
 
+/* Runs what the request asks for. Returns an exit status. */
+static int run_request(struct request *r, const struct library *library)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_environment struct environment e = {0};
+        struct session s = SESSION_INIT;
+        struct outcome outcome = {.exit_code = EXIT_PADDOCK};
+        int result = describe(r, &s, &e, library, &err);
+        if (result == 0 && r->name && !r->explain)
+                result = session_named(&s, r->name, r->rebase, &err);
+        if (result == 0)
+                result = plan_and_run(r, &s, &e, library, &outcome, &err);
+        environment_clear(&r->options);
+        cleanup_error struct error leftover = ERROR_INIT;
+        if (session_end(&s, &leftover) < 0)
+                error_print(stderr, &leftover);
+        if (result < 0) {
+                error_print(stderr, &err);
+                return outcome.exit_code;
+        }
+        return end_like(&outcome);
+}
+
 int verb_run(int argc, char **argv, const struct library *library)
 {
         cleanup_error struct error err = ERROR_INIT;
@@ -213,22 +236,9 @@ int verb_run(int argc, char **argv, const struct library *library)
                 environment_clear(&r.options);
                 return parsed < 0 ? EXIT_PADDOCK : RUN_NEEDS_LIBRARY;
         }
-
-        cleanup_environment struct environment e = {0};
-        struct session s = SESSION_INIT;
-        struct outcome outcome = {.exit_code = EXIT_PADDOCK};
-        int result = describe(&r, &s, &e, library, &err);
-        if (result == 0 && r.name && !r.explain)
-                result = session_named(&s, r.name, r.rebase, &err);
-        if (result == 0)
-                result = plan_and_run(&r, &s, &e, library, &outcome, &err);
+        if (!r.review)
+                return run_request(&r, library);
+        int status = library->review(&r, library, run_request);
         environment_clear(&r.options);
-        cleanup_error struct error leftover = ERROR_INIT;
-        if (session_end(&s, &leftover) < 0)
-                error_print(stderr, &leftover);
-        if (result < 0) {
-                error_print(stderr, &err);
-                return outcome.exit_code;
-        }
-        return end_like(&outcome);
+        return status;
 }

@@ -6,13 +6,15 @@
 #include "config.h"
 #include "description/description.h"
 #include "verbs/explain.h"
+#include "verbs/review.h"
 #include "verbs/request.h"
 
 #include <string.h>
 
 static int run_with_library(int argc, char **argv)
 {
-        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json};
+        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json,
+                                                .review = review};
         return verb_run(argc, argv, &library);
 }
 

@@ -22,6 +22,7 @@ struct library {
         int (*parse)(struct request *r, int argc, char **argv);
         int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
         void (*explain)(const struct plan *plan, const struct environment *e);
+        int (*review)(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library));
 };
 
 /* Returned by verb_run() when it needs a library that it was not given: nothing was done yet. */
