@@ -8,6 +8,7 @@
  */
 #include "mirror.h"
 #include "control.h"
+#include "drop.h"
 #include "readahead.h"
 #include "serve.h"
 #include "standin.h"
@@ -99,7 +100,7 @@ static int enter(struct mirror *m, uint64_t directory, const char *name, const s
         struct node *parent = node_find(&m->tree, directory), *node = parent ? node_make(&m->tree, parent, name) : NULL;
         if (node) {
                 if (!note_seen(m, node, seen))
-                        control_drop_names(m); /* the overlay above must look again */
+                        drop_names(m); /* the overlay above must look again */
                 /* An event between the look and now found no node to tell of. */
                 if (changes != atomic_load(&m->changes))
                         kept = KEPT_UNWATCHED;
@@ -117,7 +118,7 @@ static int enter(struct mirror *m, uint64_t directory, const char *name, const s
                 struct timespec t;
                 clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
                 if (atomic_exchange(&m->drop_asked, t.tv_sec) != t.tv_sec)
-                        control_drop_names(m);
+                        drop_names(m);
         }
         return result;
 }
@@ -147,17 +148,19 @@ static int prepare(struct mirror *m, uint64_t id, const struct rule_point **rule
 }
 
 /* Notes that a name was said not to exist. Returns how long the kernel may keep that. */
-static double told_absent(struct mirror *m, uint64_t directory, const char *name, double kept, unsigned changes)
+static double told_absent(struct mirror *m, uint64_t directory, int fd, const char *name, double kept, unsigned changes)
 {
         pthread_mutex_lock(&m->tree.lock);
         struct node *parent = node_find(&m->tree, directory);
         struct node *node = parent ? node_child(&m->tree, parent, name) : NULL;
         if (parent)
                 parent->absent_told = true;
-        bool changed = changes != atomic_load(&m->changes);
+        bool watched = parent && parent->watch > 0, changed = changes != atomic_load(&m->changes);
         pthread_mutex_unlock(&m->tree.lock);
         if (node)
-                control_drop_names(m); /* the overlay knew it */
+                drop_names(m); /* the overlay knew it */
+        if (!watched && fd >= 0)
+                drop_when_changed(m, directory, fd);
         return changed ? KEPT_UNWATCHED : kept;
 }
 
@@ -194,7 +197,7 @@ static void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                 result = enter(m, parent, name, &seen, changes, &entry);
         }
         if (result == -ENOENT || result == -ENOTDIR || result == -EACCES || result == -ENAMETOOLONG) {
-                entry = (struct fuse_entry_param){.entry_timeout = told_absent(m, parent, name, kept, changes)};
+                entry = (struct fuse_entry_param){.entry_timeout = told_absent(m, parent, fd, name, kept, changes)};
                 result = 0;
         }
         if (result < 0)
@@ -235,7 +238,8 @@ static void answer_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info 
         }
         pthread_mutex_unlock(&m->tree.lock);
         if (result < 0) {
-                control_drop_names(m); /* what the overlay knows is not there any more */
+                if (result == -ENOENT || result == -ESTALE || result == -ENOTDIR)
+                        drop_names(m); /* what the overlay knows is not there any more */
                 fuse_reply_err(req, -result);
         } else {
                 fuse_reply_attr(req, &seen.st, seen.kept);
@@ -325,7 +329,7 @@ static void answer_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
                 return;
         }
         if (fd < 0) {
-                control_drop_names(m);
+                drop_names(m);
                 fuse_reply_err(req, -fd == ENOENT ? ESTALE : -fd);
                 return;
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The id-mirror server: options, the connection, the end. README.md is its contract. */
 #include "control.h"
+#include "drop.h"
 #include "mirror.h"
 #include "readahead.h"
 #include "serve.h"
@@ -122,11 +123,13 @@ int main(int argc, char **argv)
         if (!m.session || fuse_session_mount(m.session, point) < 0)
                 return 1;
         control_listen(&m);
+        m.dropper = drop_start(&m);
         watch_start(&m);
         m.readahead = readahead_start(&m);
         serve(&m);
         readahead_end(m.readahead);
         watch_end(&m);
+        drop_end(m.dropper);
         fuse_session_destroy(m.session);
         node_tree_end(&m.tree);
         rules_clear(&m.rules);

@@ -13,6 +13,7 @@
 
 struct device; /* look.c */
 struct watcher; /* watch.c */
+struct dropper; /* drop.c */
 struct readahead; /* readahead.c */
 
 struct mirror {
@@ -29,6 +30,7 @@ struct mirror {
         size_t device_count;
         struct watcher *watcher; /* NULL: no notification of changes, attributes are kept for a second */
         struct readahead *readahead; /* or NULL */
+        struct dropper *dropper;
         struct fuse_session *session;
         atomic_uint epoch;   /* grows when names changed outside: descriptors opened before may lead elsewhere now */
         atomic_uint changes; /* grows with everything that changed outside: what was seen before may be otherwise now */

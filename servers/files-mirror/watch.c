@@ -2,7 +2,7 @@
 /* Tells the kernel what changes outside: see watch.h. */
 #include "watch.h"
 
-#include "control.h"
+#include "drop.h"
 
 #include "base/cleanup.h"
 
@@ -325,23 +325,6 @@ static void tell(struct mirror *m, const struct news *news, bool again)
         }
 }
 
-/* The overlay's names are dropped all together, which takes milliseconds when they are many: not more often than
- * twice a second. Returns how long to wait for the next time, in ms; -1: nothing waits. */
-static int drop_names(struct mirror *m, bool *pending, long long *dropped)
-{
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        long long now = t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-        if (!*pending)
-                return -1;
-        if (now - *dropped < WATCH_DROP)
-                return (int)(WATCH_DROP - (now - *dropped));
-        control_drop_names(m);
-        *pending = false;
-        *dropped = now;
-        return -1;
-}
-
 /* Reads what has happened. */
 static void read_events(struct mirror *m, struct news *news)
 {
@@ -374,17 +357,12 @@ static void *watch(void *context)
         struct mirror *m = context;
         struct watcher *w = m->watcher;
         struct news before = {0};
-        bool pending = false;
-        long long dropped = 0;
         for (;;) {
-                int patience = drop_names(m, &pending, &dropped);
-                if (before.count)
-                        patience = patience < 0 || patience > WATCH_BATCH ? WATCH_BATCH : patience;
                 struct pollfd fds[] = {{.fd = w->stop, .events = POLLIN},
                                        {.fd = w->inotify, .events = POLLIN},
                                        {.fd = w->mounts, .events = POLLPRI},
                                        {.fd = w->wake, .events = POLLIN}};
-                int ready = poll(fds, 4, patience);
+                int ready = poll(fds, 4, before.count ? WATCH_BATCH : -1);
                 if ((ready < 0 && errno != EINTR) || (ready > 0 && fds[0].revents))
                         break;
                 struct news news = {0};
@@ -405,7 +383,8 @@ static void *watch(void *context)
                 }
                 tell(m, &before, true);
                 tell(m, &news, false);
-                pending |= news.drop || before.drop;
+                if (news.drop || before.drop)
+                        drop_names(m);
                 news_end(&before);
                 before = news;
         }

@@ -21,7 +21,6 @@
 #include "mirror.h"
 
 #define WATCH_BATCH 50 /* ms: changes outside are seen inside after this time, and the time it takes to tell */
-#define WATCH_DROP 500 /* ms between two requests to drop names */
 
 /* Starts the thread. Without inotify (a limit) nothing is watched, and that is no failure. */
 void watch_start(struct mirror *m);

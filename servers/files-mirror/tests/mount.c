@@ -104,7 +104,7 @@ static void map_ids(pid_t child)
 {
         char text[200];
         unsigned uids = range_of_user("/etc/subuid"), gids = range_of_user("/etc/subgid");
-        if (getuid() == 0) {
+        if (getuid() == 0 && !getenv("MOUNT_ONE_ID")) {
                 snprintf(text, sizeof text, "0 %u 65536\n", UNUSED_RANGE);
                 write_file(text, "/proc/%d/uid_map", child);
                 write_file(text, "/proc/%d/gid_map", child);
@@ -113,7 +113,7 @@ static void map_ids(pid_t child)
                          uids, child, getgid(), gids);
                 if (system(text) != 0)
                         die("newuidmap");
-        } else {
+        } else { /* MOUNT_ONE_ID: also for root in a namespace of its own, who has no more */
                 write_file("deny", "/proc/%d/setgroups", child);
                 snprintf(text, sizeof text, "0 %u 1\n", getuid());
                 write_file(text, "/proc/%d/uid_map", child);
@@ -211,7 +211,7 @@ static void mount_all(const struct options *o, int control, int *mirror, int *ov
 }
 
 /* In the namespaces: mounts, starts the command, obeys the server until the command has ended. */
-static int inside(const struct options *o, int control, pid_t server)
+static int inside(const struct options *o, int control, int ready)
 {
         int mirror, overlay;
         if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
@@ -225,16 +225,9 @@ static int inside(const struct options *o, int control, pid_t server)
                         go_below();
                 if (chdir("/mnt") < 0)
                         die("/mnt");
-                if (o->report) {
-                        char name[4096];
-                        snprintf(name, sizeof name, "%s.new", o->report);
-                        FILE *f = fopen(name, "we");
-                        if (!f)
-                                die("%s", name);
-                        fprintf(f, "%d %d\n", getpid(), server);
-                        fclose(f);
-                        rename(name, o->report);
-                }
+                pid_t self = getpid();
+                if (write(ready, &self, sizeof self) != sizeof self)
+                        die("pipe");
                 execvp(o->command[0], o->command);
                 die("%s", o->command[0]);
         }
@@ -281,6 +274,19 @@ static pid_t start_server(const struct options *o, int control)
         die("%s", arguments[0]);
 }
 
+static void report(const char *file, pid_t command, pid_t server)
+{
+        char name[4096];
+        snprintf(name, sizeof name, "%s.new", file);
+        FILE *f = fopen(name, "we");
+        if (!f)
+                die("%s", name);
+        fprintf(f, "%d %d\n", command, server);
+        fclose(f);
+        if (rename(name, file) < 0)
+                die("%s", file);
+}
+
 int main(int argc, char **argv)
 {
         struct options o = {0};
@@ -320,14 +326,18 @@ int main(int argc, char **argv)
                 close(go[1]);
                 if (write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
                         die("cannot map ids");
-                exit(inside(&o, ends[1], server));
+                exit(inside(&o, ends[1], ready[1]));
         }
         close(ends[1]);
+        close(ready[1]);
         if (read(ready[0], &byte, 1) != 1)
                 die("no namespaces");
         map_ids(child);
         if (write(go[1], "x", 1) != 1)
                 die("pipe");
+        pid_t command;
+        if (read(ready[0], &command, sizeof command) == sizeof command && o.report)
+                report(o.report, command, server);
         waitpid(child, &status, 0);
         pid_t ended = 0;
         for (int i = 0; i < 500 && (ended = waitpid(server, NULL, WNOHANG)) == 0; i++)
