@@ -17,6 +17,7 @@ import time
 import document
 import machine
 import project
+import root
 from table import Row, print_row
 
 COMMAND_SECONDS = 150
@@ -401,7 +402,7 @@ def main():
     for line in bench.about:
         print(line)
     begin = time.monotonic()
-    for part in (bench.start, bench.rules, bench.layer, bench.many):
+    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: root.measure(bench)):
         part()
     bench.about.append(f"Taken in {time.monotonic() - begin:.0f} s.")
     document.write(bench, f"{bench.place}/out")

@@ -40,10 +40,13 @@ class Row:
     floor: float = None
     goal: float = None
     missing: str = ""
+    absolute: bool = False  # the bounds are of our median itself, in `unit`
 
     @property
     def ratio(self):
-        """Ratio of the medians, or None."""
+        """Ratio of the medians, or None; our median when the bounds are of that."""
+        if self.absolute:
+            return statistics.median(self.ours) if self.ours else None
         if not self.ours or not self.peer:
             return None
         ours, peer = statistics.median(self.ours), statistics.median(self.peer)
@@ -72,13 +75,14 @@ class Row:
         return self.verdict in ("floor", "missed", "not measured")
 
     def bound(self, value):
-        return "" if value is None else f"{'≥' if self.speed else '≤'} {value:g}×"
+        unit = f" {self.unit}" if self.absolute else "×"
+        return "" if value is None else f"{'≥' if self.speed else '≤'} {value:g}{unit}"
 
     def cells(self):
         """The row as text: what, ours, peer, ratio, floor, goal, verdict."""
         if self.missing:
             return [self.what, "not measured", "", "", self.bound(self.floor), self.bound(self.goal), self.verdict]
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}×"
+        ratio = "" if self.ratio is None or self.absolute else f"{self.ratio:.2f}×"
         peer = f"{self.peer_name}: {spread(self.peer, self.unit)}" if self.peer else ""
         ours = f"{self.ours_name}: {spread(self.ours, self.unit)}" if self.ours_name else spread(self.ours, self.unit)
         return [self.what, ours, peer, ratio, self.bound(self.floor), self.bound(self.goal), self.verdict]

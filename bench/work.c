@@ -7,6 +7,7 @@
  *   work read FILE           read FILE once unmeasured, then measured (`read`)
  *   work files DIR N         create N empty files in DIR (`create`), unlink them (`unlink`)
  *   work walk DIR TIMES      list DIR and all below it and stat every entry (`walk`), TIMES times
+ *   work small DIR N         open and read the N files that `fill` made, in that order, four times (`small`)
  *   work fill DIR N          not measured: make N small files in DIR, 100 a directory
  *   work time COMMAND...     run COMMAND (`time`)
  *   work hold                write a byte, then wait until standard input ends
@@ -173,6 +174,24 @@ static void do_fill(const char *directory, unsigned long n)
         }
 }
 
+static void do_small(const char *directory, unsigned long n)
+{
+        char name[64], buffer[64];
+        if (chdir(directory) < 0)
+                die(directory);
+        for (int times = 0; times < 4; times++) {
+                uint64_t begin = now();
+                for (unsigned long i = 0; i < n; i++) {
+                        snprintf(name, sizeof name, "d%05lu/f%02lu", i / 100, i % 100);
+                        int fd = open(name, O_RDONLY | O_CLOEXEC);
+                        if (fd < 0 || read(fd, buffer, sizeof buffer) != 8)
+                                die(name);
+                        close(fd);
+                }
+                tell("small", begin);
+        }
+}
+
 static void do_time(char **command)
 {
         int status = 0;
@@ -215,12 +234,14 @@ int main(int argc, char **argv)
                 do_walk(argv[2], n);
         else if (strcmp(verb, "fill") == 0 && argc == 4)
                 do_fill(argv[2], n);
+        else if (strcmp(verb, "small") == 0 && argc == 4)
+                do_small(argv[2], n);
         else if (strcmp(verb, "time") == 0 && argc > 2)
                 do_time(argv + 2);
         else if (strcmp(verb, "hold") == 0 && argc == 2)
                 do_hold();
         else {
-                fprintf(stderr, "usage: work write|read|files|walk|fill|time|hold ...\n");
+                fprintf(stderr, "usage: work write|read|files|walk|fill|small|time|hold ...\n");
                 return 2;
         }
         return 0;
