@@ -25,7 +25,9 @@ HOW = """\
   --bind / / --proc /proc`. Beside `--net none` stands `bwrap --unshare-all`, which adds a cgroup namespace that
   paddock does not make.
 - *Two bare levels* is bench/bare.c: the namespaces of `paddock run` made twice over, and nothing else. It is linked
-  statically, as paddock is; the row with a shared C library has the same program linked as bwrap is.
+  statically with the GNU C library, which asks the processor about its caches before main() (in a virtual machine each question
+  goes to the hypervisor); in the row with musl it is linked as paddock is where musl is installed, in the row with a shared C
+  library as bwrap is.
 - In the layer: each run is a new temporary environment with a layer in the state directory, on the file system that
   the native run uses. The programs time themselves, so starting is not part of it. Files are read and written through
   the page cache.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes the measurements of `make bench` in a place that bench/run prepared, prints them, writes them to out/.
 
-Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, runner, work, bare, bare-dynamic), data, state, tmp, out.
+Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, runner, work, bare, bare-musl, bare-dynamic), data, state, tmp, out.
 
 What is compared runs in turn, A B A B, in one run; what is told are ratios of medians. Nothing is asserted: a row
 that cannot be measured says why and the rest goes on.
@@ -112,7 +112,7 @@ class Bench:
 
     def compare(self, key, what, samples, missing, ours, peer="", **options):
         """A row of two names of rounds()."""
-        names = {"bwrap_all": "bwrap --unshare-all", "bare_dynamic": "bare, shared libc"}
+        names = {"bwrap_all": "bwrap --unshare-all", "bare_dynamic": "bare, shared libc", "bare_musl": "bare, musl"}
         why = missing.get(ours) or missing.get(peer) or ""
         self.add(
             key, what, "", samples.get(ours, []), names.get(peer, peer), samples.get(peer, []), missing=why, **options
@@ -130,12 +130,14 @@ class Bench:
             "bare": [f"{self.place}/bin/bare", "/bin/true"],
             "default": [*self.paddock, "/bin/true"],
             "bare_dynamic": [f"{self.place}/bin/bare-dynamic", "/bin/true"],
+            "bare_musl": [f"{self.place}/bin/bare-musl", "/bin/true"],
             "memory": [*self.paddock, "--memory", "--", "/bin/true"],
         }, n, warmup)
         self.compare("start-fork", "fork and exec, nothing else", samples, missing, "fork")
         self.compare("start-bare-bwrap", "two bare levels, the yardstick", samples, missing, "bare", "bwrap")
         self.compare("start-share", "`run --share /`", samples, missing, "share", "bwrap", floor=0.6, goal=0.4)
         self.compare("start-bare", "`run --share /`", samples, missing, "share", "bare", floor=1.3)
+        self.compare("start-bare-musl", "`run --share /`", samples, missing, "share", "bare_musl")
         self.compare("start-bare-dynamic", "`run --share /`", samples, missing, "share", "bare_dynamic")
         self.compare("start-default", "`run`", samples, missing, "default", "bwrap", floor=1.0, goal=0.7)
         self.compare("start-memory", "`run --memory`", samples, missing, "memory", "bwrap")

@@ -8,12 +8,14 @@ beside the row, and no cause that was not.
 
 
 def start_share(v):
-    bare = v["bare"] / v["bwrap"]
+    least = v.get("bare_musl", v["bare"])
+    bare = least / v["bwrap"]
     if bare > 0.4:
-        rest = f"so two levels alone are above the goal here, and paddock takes {v['share'] / v['bare']:.2f}× of that"
+        rest = f"so two levels alone are above the goal here, and paddock takes {v['share'] / least:.2f}× of that"
     else:
-        rest = f"the other {v['share'] - v['bare']:.2f} ms of paddock's {v['share']:.2f} ms are its own work"
-    return f"A bare C program that only makes the namespaces twice takes {bare:.2f}× of bwrap; {rest}."
+        rest = f"the other {v['share'] - least:.2f} ms of paddock's {v['share']:.2f} ms are its own work"
+    libc = " (linked with musl, as paddock is)" if "bare_musl" in v else ""
+    return f"A bare C program that only makes the namespaces twice{libc} takes {bare:.2f}× of bwrap; {rest}."
 
 
 def start_net(v):

@@ -35,15 +35,19 @@ char *memory_string(const char *s)
 char *memory_format(const char *fmt, ...)
 {
         char small[256]; /* most are: formatting once is enough */
-        va_list args;
+        va_list args, again;
         va_start(args, fmt);
+        va_copy(again, args);
+        // With musl's <stdarg.h> clang-tidy does not see va_start(): NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
         int length = vsnprintf(small, sizeof small, fmt, args);
         va_end(args);
-        if (length < (int)sizeof small)
-                return length < 0 ? must(NULL) : memory_string(small);
-        char *text = memory_new((size_t)length + 1);
-        va_start(args, fmt);
-        vsnprintf(text, (size_t)length + 1, fmt, args);
-        va_end(args);
-        return text;
+        char *text = NULL;
+        if (length >= (int)sizeof small) {
+                text = memory_new((size_t)length + 1);
+                vsnprintf(text, (size_t)length + 1, fmt, again);
+        } else if (length >= 0) {
+                text = memory_string(small);
+        }
+        va_end(again);
+        return must(text);
 }

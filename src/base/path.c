@@ -41,11 +41,8 @@ char *path_clean(const char *base, const char *path)
 
 char *path_join(const char *dir, const char *name)
 {
-        size_t n = dir[0] == '/' && !dir[1] ? 0 : strlen(dir), length = strlen(name);
-        char *path = memory_new(n + length + 2);
-        memcpy(path, dir, n);
-        path[n] = '/';
-        memcpy(path + n + 1, name, length);
+        char *path = memory_new(strlen(dir) + strlen(name) + 2);
+        stpcpy(stpcpy(stpcpy(path, dir[0] == '/' && !dir[1] ? "" : dir), "/"), name);
         return path;
 }
 

@@ -77,18 +77,23 @@ static bool skipped(const char *name)
         return false;
 }
 
-/* Adds layers at the directories in `path`, and `deeper` at those in them. */
+/* Adds layers at the directories in `path`, which may be searched, and `deeper` at those in them. A start looks at a hundred names
+ * here, so that what can be asked once for all of them is. */
 static void consider_entries(struct resolver *r, const char *path, bool deeper)
 {
         const struct look *look = &r->system->look;
         char **names = NULL;
         int count = (look->directories ? look->directories : look->entries)(look->context, path, ENTRY_LIMIT, &names);
+        bool mounts = count > 0 && system_has_mounts_below(r->system, path);
         for (int i = 0; i < count; i++) {
                 cleanup_free char *child = path_join(path, names[i]);
                 bool top = !path[1];
-                /* What is no directory after all has no entries. */
-                if (!(top && skipped(names[i])) && !not_searched(r->system, child) && !consider(r, child) && deeper)
-                        consider_entries(r, child, false);
+                if ((top && skipped(names[i])) || (mounts ? not_searched(r->system, child) : has_place(r->system, child)))
+                        ;
+                else if (!deeper)
+                        (void)(look->writable(look->context, child) && consider(r, child));
+                else if (!consider(r, child))
+                        consider_entries(r, child, false); /* what is no directory after all has no entries */
                 free(names[i]);
         }
         free(names);

@@ -39,8 +39,7 @@ enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE, OPTION
 /* Takes one option. Returns OPTION_UNKNOWN, 0, or a negative errno with r->err set. */
 int request_option(struct request *r, int key, char *arg);
 
-/* Reads a command line that is complete and plain. Returns REQUEST_FOR_LIBRARY when it is not, or asks for what only
- * `paddock-verbs` can do; else as request_option(). */
+/* Reads a command line that is complete and plain. Returns REQUEST_FOR_LIBRARY when it is not; else as request_option(). */
 #define REQUEST_FOR_LIBRARY 1
 int request_parse(struct request *r, int argc, char **argv);
 

@@ -230,6 +230,8 @@ int verb_run(int argc, char **argv, const struct library *library)
         cleanup_free char *cwd = getcwd(NULL, 0);
         struct request r = {.cwd = cwd, .err = &err};
         int parsed = library ? library->parse(&r, argc, argv) : request_parse(&r, argc, argv);
+        if (!parsed && !library && (r.file || r.json || r.review))
+                parsed = REQUEST_FOR_LIBRARY;
         if (parsed) {
                 if (parsed < 0)
                         error_print(stderr, &err);

@@ -84,6 +84,38 @@ print(os.WIFSIGNALED(status) and os.WTERMSIG(status))' "$PADDOCK" "$name"
         expect_match '125'
 }
 
+@test "run: options in every form that argp knows, and its errors" {
+        run inside --mem --hide="$OUT" -- sh -c "ls -d $OUT 2>/dev/null || echo hidden; echo \$1" x -z
+        expect_status 0
+        expect_output $'hidden\n-z'
+        run inside -n one true
+        expect_status 0
+        run inside -none --net none sh -c 'echo "$PADDOCK_NAME"'
+        expect_output one
+        run inside --name=one --hide "$OUT" sh -c "ls -d $OUT 2>/dev/null || echo hidden"
+        expect_output hidden
+        run "$PADDOCK" rm one
+        for wrong in --nothing --hide --memory=x -x --m; do
+                run inside "$wrong"
+                expect_status 125
+                expect_match 'Try .*--help'
+        done
+        nothing_left
+}
+
+@test "run: every signal that can be passed on is, the first real-time one too" {
+        for number in 1 10 12 15 34 35 64; do
+                rm -f ready
+                start "$PADDOCK" run --share . bash -c "trap 'exit 7' $number; touch ready; while :; do sleep 0.05; done"
+                eventually test -e ready
+                kill "-$number" "${children[-1]}"
+                status=0
+                wait "${children[-1]}" || status=$?
+                expect_status 7
+        done
+        nothing_left
+}
+
 # --- arguments, environment, working directory -----------------------------------------------------------------------
 
 @test "run: arguments arrive as they are" {

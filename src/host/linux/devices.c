@@ -16,18 +16,13 @@ static const char *const links[][2] = {{"fd", "/proc/self/fd"},       {"stdin", 
 /* Attaches a clone of the main system's node `name` in the fresh /dev. */
 static int add_node(int dev, int from, const char *name, struct error *err)
 {
-        cleanup_close int node = openat(from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        cleanup_close int tree = open_tree(from, name, AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         struct stat st;
-        if (node < 0 || fstat(node, &st) < 0)
-                return errno == ENOENT ? 0 : error_sys(err, errno, "cannot open /dev/%s", name);
+        if (tree < 0 || fstat(tree, &st) < 0)
+                return errno == ENOENT ? 0 : error_sys(err, errno, "cannot clone /dev/%s", name);
         if (!S_ISCHR(st.st_mode)) /* in an environment inside another it may be missing; never take anything else for it */
                 return 0;
-        cleanup_close int tree = open_tree(node, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        /* Read-only: the device is written all the same, its node's times and mode are not ours. */
-        if (tree < 0 || kernel_mount_attributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0) < 0)
-                return error_sys(err, errno, "cannot clone /dev/%s", name);
-        cleanup_close int point = openat(dev, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (point < 0 || kernel_attach(tree, point) < 0)
+        if (mknodat(dev, name, S_IFREG | 0666, 0) < 0 || move_mount(tree, "", dev, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
                 return error_sys(err, errno, "cannot make /dev/%s inside", name);
         return 0;
 }
@@ -41,6 +36,10 @@ int devices_make(int dev, int from, bool fuse, struct error *err)
                 if (result < 0)
                         return result;
         }
+        /* Read-only: the device is written all the same, its node's times and mode are not ours. */
+        if (kernel_mount_attributes(dev, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 1) < 0 ||
+            kernel_mount_attributes(dev, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, 0) < 0)
+                return error_sys(err, errno, "cannot restrict the nodes of /dev inside");
         for (size_t i = 0; i < sizeof links / sizeof *links; i++)
                 if (symlinkat(links[i][1], dev, links[i][0]) < 0)
                         return error_sys(err, errno, "cannot make /dev/%s inside", links[i][0]);

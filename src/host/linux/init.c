@@ -205,8 +205,9 @@ static int live(const struct birth *birth, pid_t program, int terminal, int sign
 /* Ends whatever else lives in this process space. */
 static void end_all(void)
 {
-        if (kill(-1, SIGKILL) < 0)
-                return; /* nobody */
+        if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+                return; /* nobody; kill() would look at every process of the main system to find that out */
+        kill(-1, SIGKILL);
         while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
                 ;
 }

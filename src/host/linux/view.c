@@ -262,14 +262,15 @@ static int build_expose(struct workplace *w, const struct plan_op *op, const str
 static int build_devices(struct workplace *w, const struct plan_op *op, int target, struct error *err)
 {
         cleanup_close int dev = stage_directory(w, "dev", 0, 0755, err);
-        int result = dev < 0 ? dev : devices_make(dev, w->devices_fd, w->plan->root, err);
-        cleanup_close int tree = result < 0 ? -1
-                                            : open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-                                                                         AT_RECURSIVE);
-        if (result < 0)
-                return result;
+        if (dev < 0)
+                return dev;
+        /* Attached before anything is mounted in it: mounts that stayed on the stage would be copied for the program's level too. */
+        cleanup_close int tree = open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree < 0 || kernel_attach(tree, target) < 0)
                 return error_sys(err, errno, "cannot mount %s inside", op->path);
+        int result = devices_make(tree, w->devices_fd, w->plan->root, err);
+        if (result < 0)
+                return result;
         cleanup_close int pts = openat(tree, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
         return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, identity_count("/proc/self/gid_map") > 5, err);
 }

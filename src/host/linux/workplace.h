@@ -69,7 +69,8 @@ int copy_entries(int from, int to, struct error *err);
 int overlay_mount(int target, const int *lower, size_t lower_count, int upper, int work, bool is_volatile,
                   const char *path, struct error *err);
 
-/* devices.c: makes a minimal /dev in the directory `dev`, with the nodes of the directory `from`; with that of FUSE if `fuse`. */
+/* devices.c: makes a minimal /dev in the directory `dev`, the root of a mount of its own, with the nodes of the directory `from`;
+ * with that of FUSE if `fuse`. */
 int devices_make(int dev, int from, bool fuse, struct error *err);
 /* Mounts terminals of its own on the directory `pts`. */
 int devices_terminals(int pts, bool has_ids, struct error *err);
