@@ -164,7 +164,7 @@ static double told_absent(struct mirror *m, uint64_t directory, int fd, const ch
         return changed ? KEPT_UNWATCHED : kept;
 }
 
-#define LOOKED_UP 4 /* names found one by one in a directory, after which the rest is worth a listing */
+#define LOOKED_UP 8 /* names found one by one in a directory, after which the rest is worth a listing */
 
 /* Names are being looked up one by one, each a request. A listing tells the kernel all of a directory's names and
  * attributes in a few; it has to be asked for from inside, because the kernel takes them only as an answer. */

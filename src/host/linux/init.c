@@ -176,18 +176,17 @@ static _Noreturn void blinded(const struct birth *birth)
         give_up(birth, &err);
 }
 
-/* `mirror`: its root, or -1. Returns how the program ended. */
-static int live(const struct birth *birth, pid_t program, int terminal, int signals, int mirror, bool *abandoned)
+/* Returns how the program ended. */
+static int live(const struct birth *birth, pid_t program, int terminal, int signals, struct lister *lister,
+                bool *abandoned)
 {
         int status = 0;
-        struct lister lister = LISTER_NONE;
-        lister.mirror = mirror;
         for (;;) {
                 struct pollfd poll_fds[3] = {{.fd = signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN},
                                              {.fd = birth->control, .events = POLLIN}};
                 if (idle_poll(poll_fds, birth->control >= 0 ? 3 : 2) < 0 && errno != EINTR)
                         return status;
-                if (birth->control >= 0 && poll_fds[2].revents && !mirror_obey(birth->launch->plan, birth->control, &lister))
+                if (birth->control >= 0 && poll_fds[2].revents && !mirror_obey(birth->launch->plan, birth->control, lister))
                         blinded(birth);
                 if (poll_fds[0].revents) {
                         struct signalfd_siginfo info[8];
@@ -231,7 +230,7 @@ static void clean_up(int state, const struct remains *remains)
 static void keep_only(const struct birth *birth, const struct workplace *w, int terminal, int signals, int parent)
 {
         const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent, birth->control,
-                            w->mirror};
+                            w->mirror, w->lister.words};
         for (int fd = 0, last = inherit_highest_open(birth->inherit); fd <= last; fd++) {
                 bool keep = false;
                 for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -290,7 +289,7 @@ _Noreturn void init_main(struct birth *birth)
         keep_only(birth, &w, terminal, signals, remains.parent);
 
         bool abandoned = false;
-        int status = live(birth, program, terminal, signals, w.mirror, &abandoned);
+        int status = live(birth, program, terminal, signals, &w.lister, &abandoned);
         if (abandoned) {
                 clean_up(launch->scratch ? w.layer : -1, &remains);
                 _exit(125);

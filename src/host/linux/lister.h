@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Lists directories of the mirror, so that the kernel learns all their names at once.
+ * Looks at the mirror ahead of those who will, so that the kernel knows names and contents before they are waited for.
  *
- * The server asks for it (control.h in servers/files-mirror, 'd') when names of one directory are looked up one after another,
- * each with a request of its own. It cannot do it itself: the kernel takes names only as an answer to somebody inside. A process
- * of its own does the listing, since a file system outside that does not answer must not hold up init. It is made when
- * it is first wanted, lives in the environment's process space with init's credentials, undumpable, and may be killed by anyone
- * who can: then there is none until the next is wanted.
+ * A first look at a name of the mirror is a request to its server, and waiting for the answer takes far longer than the answer.
+ * The kernel takes names and contents only as answers to somebody inside, so the server cannot give them unasked. This process asks:
+ *
+ *  - 'd' PATH: lists a directory. The server asks for it (control.h in servers/files-mirror) when names of one directory are looked
+ *    up one after another, each with a request of its own.
+ *  - 't' PATH: touches a program, its interpreter and its C library. Init asks for it while it still builds the view.
+ *
+ * It is a process of its own, since a file system outside that does not answer must not hold up init. It lives in the
+ * environment's process space with init's credentials, undumpable, and may be killed by whoever can: then there is none until the
+ * next is wanted.
  */
 #pragma once
 
 #include <sys/types.h>
 
 struct lister {
-        int mirror; /* its root, or -1: nothing can be listed */
-        int words;  /* to the process, or -1 */
-        pid_t pid;
+        int mirror; /* its root, or -1: nothing can be asked for */
+        int words;  /* to the process, or -1: there is none */
 };
 #define LISTER_NONE ((struct lister){.mirror = -1, .words = -1})
 
-/* Has the directory `path` (relative to the mirror's root, `length` bytes) listed. Never waits; may do nothing. */
-void lister_ask(struct lister *lister, const char *path, size_t length);
+/* Has it do what `word` says ('d' or 't', then a name relative to the mirror's root; `length` bytes). Never waits; may do
+ * nothing. */
+void lister_ask(struct lister *lister, const char *word, size_t length);
+/* Has the program touched that argv[0] names. */
+void lister_touch(struct lister *lister, const char *program);

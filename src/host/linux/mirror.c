@@ -184,7 +184,8 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
                 return -err->code;
         if (kernel_attach(tree, point) < 0)
                 return error_sys(err, errno, "cannot attach the mirror of the main system");
-        w->mirror = steal_fd(&tree);
+        w->lister.mirror = w->mirror = steal_fd(&tree);
+        lister_touch(&w->lister, w->launch->argv[0]);
         return 0;
 }
 
@@ -211,6 +212,6 @@ bool mirror_obey(const struct plan *plan, int control, struct lister *lister)
         if (n == 1 && word[0] == 's')
                 forget_names(plan);
         else if (n > 1 && word[0] == 'd')
-                lister_ask(lister, word + 1, (size_t)n - 1);
+                lister_ask(lister, word, (size_t)n);
         return true;
 }

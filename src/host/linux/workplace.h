@@ -10,6 +10,7 @@
 #pragma once
 
 #include "host/host.h"
+#include "host/linux/lister.h"
 
 #include <stdbool.h>
 
@@ -27,6 +28,7 @@ struct workplace {
         int stage;   /* a small tmpfs for what lives only as long as the view */
         int root;    /* the root of the view */
         int mirror;  /* the root of the mirror, or -1 */
+        struct lister lister;
         int control; /* to its server, or -1 */
         int ids;     /* a word comes here when ids are mapped; -1: they are */
         const char *devices;       /* a directory with the main system's device nodes, and */
@@ -36,7 +38,9 @@ struct workplace {
         size_t staged_count;
 };
 
-#define WORKPLACE_INIT ((struct workplace){.layer = -1, .stage = -1, .root = -1, .mirror = -1, .control = -1, .ids = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
+#define WORKPLACE_INIT                                                                                                \
+        ((struct workplace){.layer = -1, .stage = -1, .root = -1, .mirror = -1, .lister = LISTER_NONE, .control = -1,  \
+                            .ids = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
 
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
