@@ -10,7 +10,9 @@
 
 load ../../../tests/bats/common
 
-SERVER=${MIRROR:-$(dirname "${PADDOCK:-$BATS_TEST_DIRNAME/../../../build/src/paddock}")/../servers/files-mirror/paddock-files-mirror}
+# Beside paddock, or where it was built.
+SERVER=$(dirname "${PADDOCK:-$BATS_TEST_DIRNAME/../../../build/src/paddock}")/paddock-files-mirror
+[ -x "$SERVER" ] || SERVER=$(dirname "$SERVER")/../servers/files-mirror/paddock-files-mirror
 M=/mnt/m
 O=/mnt/o
 
@@ -66,8 +68,12 @@ mirror()
 # Everything ends: the server too, and nobody complained.
 leave()
 {
+        local code=0
+
+        kill "$inner"
         exec 7>&-
-        wait "$mounter" || { echo "mount: status $?" >&2; cat "$PLACE/complaints" >&2; return 1; }
+        wait "$mounter" || code=$?
+        [ "$code" = 143 ] || { echo "mount: status $code" >&2; cat "$PLACE/complaints" >&2; return 1; }
         eventually ended "$server"
         # libfuse tells of a notice that came too late for the kernel.
         not grep -v '^fuse: writing device' "$PLACE/complaints" >&2
