@@ -115,6 +115,7 @@ int main(int argc, char **argv)
         char *session_argv[] = {(char *)"paddock-files-mirror", NULL};
         struct fuse_args args = FUSE_ARGS_INIT(1, session_argv);
         m.session = fuse_session_new(&args, &mirror_answers, sizeof mirror_answers, &m);
+        fuse_opt_free_args(&args);
         int device = control_receive_device(m.control);
         if (device < 0)
                 return 0; /* the environment was given up before it had a mirror */
