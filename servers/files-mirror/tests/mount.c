@@ -167,6 +167,7 @@ static void go_below(void)
         }
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
                 die("unshare below");
+        prctl(PR_SET_DUMPABLE, 1); /* who gains capabilities loses it, and with it his own files in /proc */
         if (write(ready[1], "x", 1) != 1)
                 die("pipe");
         close(go[1]);
@@ -319,6 +320,7 @@ int main(int argc, char **argv)
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
                         die("unshare");
+                prctl(PR_SET_DUMPABLE, 1);
                 close(go[1]);
                 if (write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
                         die("cannot map ids");
