@@ -83,3 +83,10 @@ struct reader {
 int host_reader_open(struct reader *reader, int (*open)(void *context, unsigned slot, const char *path), void *context, unsigned slot,
                      const char *path);
 void host_reader_end(struct reader *reader);
+
+/* Has `work` done by a process that has the ids which the invoking user gives to environments of root's, and is root there: it sees
+ * the owners of their files as they are inside, and may read and move them. It shares descriptors with this one, and writes nothing
+ * outside. With `owners` it asks host_owner() for the owners of what is outside. Returns what `work` returned (0..255), or a negative
+ * errno. */
+int host_inside(int (*work)(void *context, int owners), void *context, struct error *err);
+int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);

@@ -90,6 +90,9 @@ struct layer {
         size_t count, capacity;
         unsigned shift;           /* what is taken from ids in the layer: the range of an environment of real root */
         bool ids;                 /* owners are compared: the environment has ids of its own */
+        /* Asked for the owner of what is outside, where this process cannot see it: it works in the environment's ids. Or NULL. */
+        int (*owner)(void *context, int dir, const char *name, unsigned *uid, unsigned *gid);
+        void *owner_context;
         int directory;            /* of the environment; borrowed */
         struct chain chain;       /* frozen layers below */
 };

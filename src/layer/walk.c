@@ -135,7 +135,7 @@ static int descend(struct walk *w, const struct level *level, const struct chang
                 int fd = files_open_directory(level->base[i], c->name);
                 if (fd == -ENOENT)
                         continue;
-                if (fd == -ENOTDIR || fd == -ELOOP)
+                if (fd == -ENOTDIR || fd == -ELOOP || (fd == -EACCES && w->layer->owner))
                         break;
                 if (fd < 0) {
                         trouble(w, "cannot read this directory outside", -fd);
@@ -156,7 +156,11 @@ static void compare_entry(struct walk *w, struct change *c)
 {
         const char *which = "";
         int result = compare(w->layer, c, w->order->times, &c->what, &which);
-        if (result < 0) {
+        /* Nobody inside has read it either: it was shown without content. */
+        bool unread = which[0] == 'o' && result == -EACCES && w->layer->owner;
+        if (unread)
+                c->what |= CHANGE_CONTENT;
+        else if (result < 0) {
                 trouble(w, which[0] == 'i' ? "cannot be compared: what the layer has cannot be read"
                                            : "cannot be compared: what is outside cannot be read", -result);
                 c->what |= c->after.type == META_REGULAR ? CHANGE_CONTENT : CHANGE_XATTRS;
@@ -179,6 +183,25 @@ static void note_links(struct walk *w, struct change *c)
                 c->what |= CHANGE_LINK;
 }
 
+#define IDS 65536 /* what is outside belongs inside to the same number, or to nobody */
+#define NOBODY 65534
+
+/* Looks at what is outside, and says who owns it there. */
+static int look_outside(const struct walk *w, int dir, const char *name, struct meta *meta)
+{
+        int result = files_look(dir, name, false, meta);
+        if (result == -EACCES && w->layer->owner) { /* the mirror shows nothing in such a directory */
+                *meta = (struct meta){.type = META_NONE};
+                return 0;
+        }
+        if (result < 0 || meta->type == META_NONE || !w->layer->owner)
+                return result;
+        result = w->layer->owner(w->layer->owner_context, dir, name, &meta->uid, &meta->gid);
+        meta->uid = meta->uid < IDS ? meta->uid : NOBODY;
+        meta->gid = meta->gid < IDS ? meta->gid : NOBODY;
+        return result;
+}
+
 /* The name in the topmost part of the layer that has it. */
 static int look_own(struct walk *w, const struct level *level, const char *name, struct meta *after, size_t *top)
 {
@@ -199,7 +222,7 @@ static int look_base(struct walk *w, const struct level *level, const char *name
 {
         *before = (struct meta){.type = META_NONE};
         for (*at = 0; *at < level->base_count; ++*at) {
-                int result = files_look(level->base[*at], name, false, before);
+                int result = look_outside(w, level->base[*at], name, before);
                 if (result < 0) {
                         trouble(w, "cannot look at what is outside", -result);
                         return result;
@@ -351,7 +374,7 @@ static int walk_file(struct walk *w, const struct layer_slot *slot)
         int result = files_look(c.own, c.own_name, false, &c.after);
         if (result == 0 && slot->base_count) {
                 c.base = slot->base[0];
-                result = files_look(c.base, c.name, false, &c.before);
+                result = look_outside(w, c.base, c.name, &c.before);
         }
         if (result < 0) {
                 trouble(w, "cannot look at it", -result);
@@ -397,7 +420,7 @@ static int walk_slot(struct walk *w, const struct layer_slot *slot)
                            .since = slot->cover.since};
         int result = files_look(slot->own[0], "", false, &c.after);
         if (result == 0 && slot->base_count)
-                result = files_look(slot->base[0], "", false, &c.before);
+                result = look_outside(w, slot->base[0], "", &c.before);
         if (result < 0) {
                 trouble(w, "cannot look at it", -result);
                 return 0;

@@ -3,13 +3,13 @@
 #include "verbs/archive.h"
 
 #include "base/cleanup.h"
-#include "host/host.h"
 #include "layer/links.h"
 #include "layer/tar.h"
 #include "verbs/verbs.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -20,6 +20,9 @@ struct archive {
         bool dry;
         bool left_out;
         struct text deleted; /* for a shell */
+        const char *to;
+        bool directory;
+        bool *incomplete; /* shared with the process that works */
         struct error *err;
 };
 
@@ -43,12 +46,49 @@ static int add(void *context, const struct change *c)
                 a->left_out = true;
                 return 0;
         }
+        /* Whatever a program made of it, it saw a stand-in, and the true content would be lost. */
+        if (c->before.type == META_REGULAR && c->base >= 0 && faccessat(c->base, c->name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0) {
+                fprintf(stderr, "paddock: %s: it is based on a file that you cannot read, and is left out\n", shown);
+                a->left_out = true;
+                return 0;
+        }
         cleanup_close int own = change_open_any(c->slot, c->path);
         const struct link_entry *first = c->after.links > 1 && c->after.type != META_DIRECTORY
                                                  ? links_first(&a->links, c->after.device, c->after.inode, c->path, 0)
                                                  : NULL;
         int result = own < 0 ? own : tar_add(&a->tar, c->path + 1, first ? first->path + 1 : NULL, own, a->changes->layer.shift);
         return result < 0 ? error_sys(a->err, -result, "cannot archive %s", shown) : 0;
+}
+
+static void tell_command(const struct archive *a, const char *to)
+{
+        cleanup_text struct text line = {0};
+        text_add(&line, "tar --extract --preserve-permissions --numeric-owner --xattrs '--xattrs-include=*' --directory / --file ");
+        text_add_shell(&line, to);
+        fprintf(stderr, "paddock: an administrator applies it with:\n");
+        if (a->deleted.length)
+                fprintf(stderr, "rm -rf --%s\n", a->deleted.data);
+        fprintf(stderr, "%s\n", line.data);
+}
+
+/* Walks, writes the archive, and tells what it cannot say. Returns an exit status. */
+static int add_all(void *context)
+{
+        struct archive *a = context;
+        int result = changes_walk(a->changes, 0, add, a, a->err);
+        if (result == 0 && !a->dry)
+                result = tar_finish(&a->tar);
+        if (result < 0 && !a->err->code)
+                error_sys(a->err, -result, "cannot write the archive");
+        if (result < 0)
+                error_print(stderr, a->err);
+        else if (a->directory && a->deleted.length)
+                fprintf(stderr, "paddock: deleted inside, which a directory cannot say:%s\n", a->deleted.data);
+        else if (!a->dry && !a->directory)
+                tell_command(a, a->to);
+        *a->incomplete = result < 0 || changes_name_unfound(a->changes) || a->left_out || a->changes->trouble;
+        error_clear(a->err);
+        return result < 0 ? EXIT_PADDOCK : 0;
 }
 
 /* tar(1) below a directory; *end is what to write to. */
@@ -70,24 +110,18 @@ static pid_t start_tar(const char *directory, FILE **end)
         return pid;
 }
 
-static void tell_command(const struct archive *a, const char *to)
-{
-        cleanup_text struct text line = {0};
-        text_add(&line, "tar --extract --preserve-permissions --numeric-owner --xattrs '--xattrs-include=*' --directory / --file ");
-        text_add_shell(&line, to);
-        fprintf(stderr, "paddock: an administrator applies it with:\n");
-        if (a->deleted.length)
-                fprintf(stderr, "rm -rf --%s\n", a->deleted.data);
-        fprintf(stderr, "%s\n", line.data);
-}
-
 int archive_changes(struct changes *c, const char *to, bool dry, struct error *err)
 {
-        struct archive a = {.changes = c, .dry = dry, .err = err};
+        struct archive a = {.changes = c, .dry = dry, .to = to, .err = err};
         struct stat st;
         bool directory = stat(to, &st) == 0 && S_ISDIR(st.st_mode), standard = strcmp(to, "-") == 0;
         cleanup_free char *shown = text_escape(to), *fresh = memory_format("%s.paddock-%d", to, (int)getpid());
         pid_t tar = 0;
+        bool *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (shared == MAP_FAILED)
+                return error_sys(err, errno, "cannot share memory with the process that looks at the changes");
+        a.incomplete = shared;
+        a.directory = directory;
         if (!dry && directory) {
                 tar = start_tar(to, &a.tar.file);
         } else if (!dry) {
@@ -97,11 +131,10 @@ int archive_changes(struct changes *c, const char *to, bool dry, struct error *e
         }
         if (!dry && !a.tar.file)
                 return error_sys(err, errno, "cannot write %s", shown);
-        host_read_everything();
-        int result = changes_walk(c, 0, add, &a, err);
+        int result = changes_inside(c, add_all, &a, err);
+        if (result > 0)
+                result = error_set(err, EIO, "the archive is not complete");
         if (!dry) {
-                if (result == 0)
-                        result = tar_finish(&a.tar);
                 if (result == 0 && !tar && !standard && fsync(fileno(a.tar.file)) < 0)
                         result = -errno;
                 if (fclose(a.tar.file) == EOF && result == 0)
@@ -120,12 +153,9 @@ int archive_changes(struct changes *c, const char *to, bool dry, struct error *e
                 if (result < 0)
                         unlink(fresh);
         }
-        size_t unfound = result == 0 ? changes_name_unfound(c) : 0;
-        if (result == 0 && directory && a.deleted.length)
-                fprintf(stderr, "paddock: deleted inside, which a directory cannot say:%s\n", a.deleted.data);
-        else if (result == 0 && !dry && !directory)
-                tell_command(&a, to);
         text_clear(&a.deleted);
         links_clear(&a.links);
-        return result < 0 ? result : unfound || a.left_out || c->trouble ? EXIT_PADDOCK : 0;
+        int exit_status = *shared ? EXIT_PADDOCK : 0;
+        munmap(shared, sizeof *shared);
+        return result < 0 ? result : exit_status;
 }

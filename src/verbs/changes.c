@@ -16,6 +16,11 @@ int changes_open(struct changes *c, const char *name, struct error *err)
         c->directory = store_open_environment(&c->store, name, err);
         if (c->directory < 0)
                 return c->directory;
+        cleanup_environment struct environment e = {0};
+        result = store_load(&c->store, name, &e, err);
+        if (result < 0)
+                return result;
+        c->root = e.identity == IDENTITY_ROOT && geteuid() != 0;
         result = layer_open(&c->layer, c->directory, err);
         return result < 0 ? error_context(err, "environment '%s'", name) : 0;
 }
@@ -80,6 +85,41 @@ int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *con
                                   .directory_times = times & CHANGES_DIRECTORY_TIMES,
                                   .visit = pass_visit, .trouble = pass_trouble, .context = &both, .found = c->found};
         return layer_walk(&walk, err);
+}
+
+struct inside {
+        struct changes *changes;
+        int (*work)(void *context);
+        void *context;
+};
+
+static int ask_owner(void *context, int dir, const char *name, unsigned *uid, unsigned *gid)
+{
+        return host_owner(((struct changes *)context)->owners, dir, name, uid, gid);
+}
+
+static int work_inside(void *context, int owners)
+{
+        const struct inside *i = context;
+        struct changes *c = i->changes;
+        c->owners = owners;
+        c->layer.ids = true;
+        c->layer.owner = ask_owner;
+        c->layer.owner_context = c;
+        int result = i->work(i->context);
+        fflush(stdout);
+        return result;
+}
+
+int changes_inside(struct changes *c, int (*work)(void *context), void *context, struct error *err)
+{
+        if (!c->root) {
+                host_read_everything();
+                return work(context);
+        }
+        struct inside inside = {c, work, context};
+        fflush(stdout);
+        return host_inside(work_inside, &inside, err);
 }
 
 size_t changes_name_unfound(const struct changes *c)

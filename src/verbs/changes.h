@@ -15,6 +15,8 @@ struct changes {
         char **paths;         /* as the environment sees them: canonical; NULL: all */
         size_t path_count, path_capacity;
         unsigned long *found; /* of each path */
+        bool root;            /* it has ids of its own, which the user gave it: walks go through changes_inside() */
+        int owners;           /* in such a walk */
         bool trouble;         /* something could not be looked at; it was named */
 };
 
@@ -29,6 +31,9 @@ int changes_add_path(struct changes *c, const char *path, struct error *err);
 #define CHANGES_TIMES 1u
 #define CHANGES_DIRECTORY_TIMES 2u
 int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *context, struct error *err);
+/* Has `work`, which walks and writes nothing outside, done where everything in the layer can be read: here or, when the environment has
+ * ids of its own, in another process. Returns what it returned (0..255), or a negative errno. */
+int changes_inside(struct changes *c, int (*work)(void *context), void *context, struct error *err);
 /* After a walk: names each path below which there was no change. Returns how many. */
 size_t changes_name_unfound(const struct changes *c);
 void changes_close(struct changes *c);

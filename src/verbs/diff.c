@@ -176,6 +176,44 @@ static void print_summary(const struct request *r)
                r->counts[CHANGE_RENAMED], size.data);
 }
 
+struct work {
+        struct request *r;
+        struct changes *c;
+        struct pager *pager;
+};
+
+/* Walks and prints. Returns an exit status. */
+static int print_all(void *context)
+{
+        const struct work *w = context;
+        struct request *r = w->r;
+        cleanup_error struct error err = ERROR_INIT;
+        struct rename_filter renames = {.visit = print_change, .context = r};
+        int result = changes_walk(w->c, r->times ? CHANGES_TIMES : 0, rename_visit, &renames, &err);
+        if (result == 0)
+                result = rename_finish(&renames);
+        rename_clear(&renames);
+        if (result == -EPIPE && w->pager->pid) /* left before the end */
+                return 0;
+        if (result == 0 && r->json)
+                fputs(r->printed ? "\n]\n" : "[]\n", stdout);
+        if (result == 0 && r->stat)
+                print_summary(r);
+        if (result == 0 && fflush(stdout) == EOF && !w->pager->pid)
+                result = -errno;
+        if (result < 0) {
+                if (!err.code || result == -EPIPE)
+                        error_sys(&err, -result, "cannot write the changes");
+                error_print(stderr, &err);
+                return EXIT_PADDOCK;
+        }
+        if (changes_name_unfound(w->c)) {
+                fprintf(stderr, "paddock: `paddock diff %s` lists what there is\n", r->name);
+                return EXIT_PADDOCK;
+        }
+        return w->c->trouble ? EXIT_PADDOCK : 0;
+}
+
 static int diff(struct request *r, struct changes *c, struct error *err)
 {
         int result = changes_open(c, r->name, err);
@@ -186,29 +224,10 @@ static int diff(struct request *r, struct changes *c, struct error *err)
         r->color = pager_color();
         struct pager pager;
         pager_start(&pager, !r->no_pager && !r->json);
-        host_read_everything();
-        struct rename_filter renames = {.visit = print_change, .context = r};
-        result = changes_walk(c, r->times ? CHANGES_TIMES : 0, rename_visit, &renames, err);
-        if (result == 0)
-                result = rename_finish(&renames);
-        rename_clear(&renames);
-        bool gone = result == -EPIPE;
-        if (!gone && r->json)
-                fputs(r->printed ? "\n]\n" : "[]\n", stdout);
-        if (!gone && r->stat)
-                print_summary(r);
-        if (!gone && fflush(stdout) == EOF && !pager.pid)
-                result = error_sys(err, errno, "cannot write the changes");
-        if (gone && !pager.pid)
-                result = error_sys(err, EPIPE, "cannot write the changes");
-        if (gone && pager.pid) { /* left before the end */
-                error_clear(err);
-                result = 0;
-        }
+        struct work work = {r, c, &pager};
+        result = changes_inside(c, print_all, &work, err);
         pager_end(&pager);
-        if (result == 0 && changes_name_unfound(c))
-                return error_set(err, ENOENT, "`paddock diff %s` lists what there is", r->name);
-        return result < 0 && !err->code ? error_sys(err, -result, "cannot show the changes") : result;
+        return result;
 }
 
 int verb_diff(int argc, char **argv)
@@ -232,9 +251,8 @@ int verb_diff(int argc, char **argv)
                 return EXIT_PADDOCK;
         cleanup_changes struct changes c = CHANGES_INIT;
         cleanup_error struct error err = ERROR_INIT;
-        if (diff(&r, &c, &err) < 0) {
+        int status = diff(&r, &c, &err);
+        if (status < 0)
                 error_print(stderr, &err);
-                return EXIT_PADDOCK;
-        }
-        return c.trouble ? EXIT_PADDOCK : 0;
+        return status < 0 ? EXIT_PADDOCK : status;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* `paddock discard`: changes of an environment, thrown away. */
 #include "base/cleanup.h"
-#include "host/host.h"
 #include "layer/discard.h"
 #include "verbs/changes.h"
 #include "verbs/verbs.h"
@@ -56,6 +55,22 @@ static int take(struct request *r, struct changes *c, int holder, struct error *
         return result;
 }
 
+struct work {
+        struct request *r;
+        struct changes *c;
+        int holder;
+};
+
+static int take_all(void *context)
+{
+        const struct work *w = context;
+        cleanup_error struct error err = ERROR_INIT;
+        if (take(w->r, w->c, w->holder, &err) == 0)
+                return 0;
+        error_print(stderr, &err);
+        return EXIT_PADDOCK;
+}
+
 static int discard(struct request *r, struct changes *c, struct error *err)
 {
         int result = changes_open(c, r->name, err), locks[2];
@@ -75,8 +90,8 @@ static int discard(struct request *r, struct changes *c, struct error *err)
         cleanup_close int holder = store_scratch(&c->store, &scratch, &alive, err);
         if (holder < 0)
                 return holder;
-        host_read_everything(); /* and move: a program may have taken permissions away from itself */
-        result = take(r, c, holder, err);
+        struct work work = {r, c, holder};
+        result = changes_inside(c, take_all, &work, err); /* a program may have taken permissions away from itself */
         cleanup_error struct error left = ERROR_INIT;
         /* What is out of the layer is discarded, even if some of it cannot be removed now: a later start tries again. */
         if (store_scratch_remove(&c->store, scratch, &left) < 0)
@@ -99,9 +114,8 @@ int verb_discard(int argc, char **argv)
                 return EXIT_PADDOCK;
         cleanup_changes struct changes c = CHANGES_INIT;
         cleanup_error struct error err = ERROR_INIT;
-        if (discard(&r, &c, &err) < 0) {
+        int status = discard(&r, &c, &err);
+        if (status < 0)
                 error_print(stderr, &err);
-                return EXIT_PADDOCK;
-        }
-        return 0;
+        return status < 0 ? EXIT_PADDOCK : status;
 }
