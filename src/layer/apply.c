@@ -17,7 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WAITING_LIMIT 1024 /* descriptors */
+#define WAITING_LIMIT 1024 /* things, of two descriptors each */
+#define RESERVE 64         /* descriptors for all else */
 
 static char *temporary(const struct apply *a, unsigned long number)
 {
@@ -242,7 +243,7 @@ static void wait_for_name(struct apply *a, const struct item *item, int parent, 
                               .name = memory_string(name)};
         w->item.path = memory_string(item->path);
         w->item.link = NULL;
-        if (a->waiting_count >= WAITING_LIMIT)
+        if (a->waiting_count >= a->waiting_limit)
                 flush_waiting(a);
 }
 
@@ -587,6 +588,8 @@ static int each(struct apply *a, void (*f)(struct apply *, const struct item *),
 int commit_apply(struct commit *c, bool again, struct error *err)
 {
         struct apply a = {.commit = c, .parent = -1, .again = again};
+        size_t files = files_limit();
+        a.waiting_limit = files > 2 * WAITING_LIMIT + RESERVE ? WAITING_LIMIT : files > 2 * RESERVE ? (files - RESERVE) / 4 : 8;
         mode_t mask = umask(0);
         int result = each(&a, apply_item, "dpl3", err);
         leave_to(&a, NULL);

@@ -30,6 +30,6 @@ struct apply {
         struct fresh *fresh;
         size_t fresh_count, fresh_capacity;
         struct waiting *waiting;
-        size_t waiting_count, waiting_capacity;
+        size_t waiting_count, waiting_capacity, waiting_limit;
         int sync_failed;
 };

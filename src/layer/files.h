@@ -87,6 +87,9 @@ int files_exchange(int a, int b, const char *name);
 /* Copies the content of `from` to the empty file `to`: blocks shared where the file system can, holes kept. */
 int files_copy(int from, int to);
 
+/* How many descriptors this process may have open, after it has asked for as many as it may have. */
+size_t files_limit(void);
+
 /* Waits until what was written to the file system of `dir` is durable. */
 int files_sync(int dir);
 

@@ -8,7 +8,6 @@
 #include "layer/links.h"
 
 #include <string.h>
-#include <sys/resource.h>
 
 enum selection { SELECT_NO, SELECT_ABOVE, SELECT_YES };
 
@@ -447,11 +446,7 @@ static int walk_slot(struct walk *w, const struct layer_slot *slot)
 int layer_walk(const struct layer_walk *order, struct error *err)
 {
         struct walk w = {.order = order, .layer = order->layer};
-        struct rlimit files; /* a deep tree costs descriptors */
-        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-                files.rlim_cur = files.rlim_max;
-                setrlimit(RLIMIT_NOFILE, &files);
-        }
+        files_limit(); /* a deep tree costs descriptors */
         int result = 0;
         for (size_t i = 0; result == 0 && i < order->layer->count; i++)
                 result = walk_slot(&w, &order->layer->slots[i]);

@@ -401,6 +401,21 @@ x' ]
         no_changes
 }
 
+@test "commit: more files than there are descriptors" {
+        mkdir d && for i in $(seq 1 1500); do echo "$i" >"d/$i"; done && tick
+        sh_in 'for i in $(seq 1 1500); do echo x >>d/$i; done; for i in $(seq 1 700); do echo n >new$i; done'
+        run bash -c 'ulimit -n 60 && "$PADDOCK" commit env d'
+        expect_status 0
+        run bash -c 'ulimit -Sn 100 && "$PADDOCK" commit env'
+        expect_status 0
+        [ "$(cat d/1 d/1500 new700)" = '1
+x
+1500
+x
+n' ]
+        no_changes && nothing_of_ours .
+}
+
 # --- cut off ---------------------------------------------------------------------------------------------------------
 
 # deadly COUNT - a commit whose system calls are cut off after COUNT of those that change something.

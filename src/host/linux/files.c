@@ -15,6 +15,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -370,6 +371,18 @@ int files_copy(int from, int to)
                 at = hole;
         }
         return ftruncate(to, st.st_size) < 0 ? -errno : 0;
+}
+
+size_t files_limit(void)
+{
+        struct rlimit files;
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return 256;
+        if (files.rlim_cur < files.rlim_max) {
+                files.rlim_cur = files.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &files);
+        }
+        return files.rlim_cur;
 }
 
 int files_sync(int dir)
