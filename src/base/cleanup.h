@@ -63,7 +63,7 @@ static inline void *steal_pointer_(void *pointer)
 
 /* Memory for a description or a plan is small; running out of it leaves nothing sensible to do but to say so and stop
  * before anything was started. These never return NULL. */
-void *memory_new(size_t size);                        /* zeroed */
+void *memory_new(size_t size) __attribute__((returns_nonnull));                        /* zeroed */
 void *memory_grow(void *p, size_t count, size_t size); /* count*size, overflow checked */
 char *memory_string(const char *s);
 char *memory_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
