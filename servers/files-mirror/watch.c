@@ -232,8 +232,8 @@ static void collect(struct mirror *m, const struct inotify_event *event, struct 
                                 add_moved(news, child);
                 } else {
                         add(news, NULL, directory, event->name);
+                        /* For good: the kernel keeps what else was told below the overlay, and tells it from there again. */
                         news->drop |= directory->absent_told;
-                        directory->absent_told = false; /* the names go, and with them what was told */
                 }
         } else {
                 add(news, event->len ? child : directory, directory, event->len ? event->name : NULL);
