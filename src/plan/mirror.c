@@ -93,4 +93,7 @@ void mirror_emit(struct resolver *r)
                                            .name_capacity = r->mirror_name_capacity,
                                            .why = memory_string("files-mirror serves it, with ids as inside")};
         r->mirror_name_count = r->mirror_name_capacity = 0;
+        plan_note(r->plan, "what you cannot read outside is shown without content (`paddock show --unreadable` lists what was met)");
+        plan_note(r->plan, "ACLs, file capabilities and user attributes of the main system are not shown and lost where a file is changed; "
+                           "those set inside are kept");
 }

@@ -606,6 +606,8 @@ nobody"
 @test "root: --explain and its JSON name the mirror" {
         needs_user
         run as_root --hide "$OUT" --explain
+        expect_match 'note: what you cannot read outside is shown without content'
+        expect_match 'note: ACLs, file capabilities and user attributes of the main system are not shown'
         expect_match 'identity +root'
         expect_match 'main system, served'
         expect_match "-$OUT"
