@@ -45,12 +45,32 @@ static const struct layer_slot *slot_of(const struct apply *a, unsigned number)
         return NULL;
 }
 
-static int open_own(const struct apply *a, const struct item *item)
+/* As change_open_any(), with the directory of the item before kept open. */
+static int open_in_layer(struct apply *a, const struct layer_slot *slot, const char *path)
+{
+        if (slot->is_file || slot->own_count > 1 || strcmp(path, slot->path) == 0)
+                return change_open_any(slot, path);
+        cleanup_free char *parent = path_parent(path);
+        if (a->own_slot != slot || !a->own_path || strcmp(a->own_path, parent) != 0) {
+                int fd = change_open_any(slot, parent);
+                if (fd < 0)
+                        return fd;
+                if (a->own >= 0)
+                        close(a->own);
+                free(a->own_path);
+                a->own = fd;
+                a->own_slot = slot;
+                a->own_path = steal_pointer(&parent);
+        }
+        return files_open_any(a->own, path_name(path));
+}
+
+static int open_own(struct apply *a, const struct item *item)
 {
         const struct layer_slot *slot = slot_of(a, item->slot);
         if (!slot)
                 return -ENOENT;
-        int fd = change_open_any(slot, item->path);
+        int fd = open_in_layer(a, slot, item->path);
         if ((fd == -EACCES || fd == -EPERM) && a->commit->open_own)
                 fd = a->commit->open_own(a->commit->context, slot, item->path);
         return fd;
@@ -131,7 +151,7 @@ static void clear_temporary(struct apply *a, const struct item *item, int own, i
 }
 
 /* What an exchange has brought to the name `temp`: gone, or back in its place. */
-static void end_exchanged(struct apply *a, const struct waiting *w, const char *path)
+static void end_exchanged(struct apply *a, struct waiting *w, const char *path)
 {
         cleanup_free char *target = target_of(a, &w->item);
         struct meta out;
@@ -148,8 +168,9 @@ static void end_exchanged(struct apply *a, const struct waiting *w, const char *
                 conflict(a, path, why);
                 return;
         }
-        if (tree_remove(w->parent, w->temp, &err) < 0)
+        if ((out.type == META_DIRECTORY || unlinkat(w->parent, w->temp, 0) < 0) && tree_remove(w->parent, w->temp, &err) < 0)
                 conflict(a, path, err.text);
+        w->placed = true;
         a->commit->done++;
 }
 
@@ -177,6 +198,7 @@ static void place(struct apply *a, struct waiting *w)
                         return;
                 }
                 result = w->fd >= 0 ? files_name(w->fd, w->parent, w->name) : files_rename_new(w->parent, w->temp, w->name);
+                w->placed = result == 0;
                 if (result < 0)
                         failed(a, path, "cannot give it its name", -result);
                 else
@@ -230,7 +252,8 @@ static void flush_waiting(struct apply *a)
                         failed(a, w->item.path, "cannot make it durable", a->sync_failed);
                 else
                         place(a, w);
-                remove_temporary(w->parent, w->temp); /* left where it found no place */
+                if (!w->placed)
+                        remove_temporary(w->parent, w->temp);
                 waiting_clear(w);
         }
         a->waiting_count = 0;
@@ -587,7 +610,7 @@ static int each(struct apply *a, void (*f)(struct apply *, const struct item *),
 
 int commit_apply(struct commit *c, bool again, struct error *err)
 {
-        struct apply a = {.commit = c, .parent = -1, .again = again};
+        struct apply a = {.commit = c, .parent = -1, .own = -1, .again = again};
         size_t files = files_limit();
         a.waiting_limit = files > 2 * WAITING_LIMIT + RESERVE ? WAITING_LIMIT : files > 2 * RESERVE ? (files - RESERVE) / 4 : 8;
         mode_t mask = umask(0);
@@ -608,6 +631,9 @@ int commit_apply(struct commit *c, bool again, struct error *err)
         umask(mask);
         if (a.parent >= 0)
                 close(a.parent);
+        if (a.own >= 0)
+                close(a.own);
+        free(a.own_path);
         free(a.parent_path);
         free(a.waiting);
         free(a.fresh);

@@ -19,14 +19,18 @@ struct waiting {
         int fd;     /* a file without a name; -1: it stands at */
         char *temp; /* a name of paddock's */
         char *name;
+        bool placed; /* nothing stands at temp any more */
 };
 
 struct apply {
         struct commit *commit;
         bool again; /* a commit that was cut off */
         unsigned long number; /* of the item, for names */
-        char *parent_path;
+        char *parent_path; /* outside, of */
         int parent;
+        char *own_path;    /* inside, of */
+        int own;
+        const struct layer_slot *own_slot;
         struct fresh *fresh;
         size_t fresh_count, fresh_capacity;
         struct waiting *waiting;

@@ -111,12 +111,18 @@ static unsigned differing(const struct xattrs *a, const struct xattrs *b)
         return what;
 }
 
+/* A slot that began with copies: they belong to the invoking user, and have no attributes. */
+static bool began_as_copy(const struct change *c)
+{
+        return c->slot && (c->slot->cover.kind == COVER_ENTRIES || c->slot->cover.kind == COVER_FILE);
+}
+
 static int compare_xattrs(const struct layer *layer, const struct change *c, unsigned *what, const char **which)
 {
         struct xattrs own, base;
         *which = "inside";
         int result = files_xattrs(c->own, c->own_name, layer->shift, &own);
-        if (result < 0)
+        if (result < 0 || (!own.count && began_as_copy(c)))
                 return result;
         *which = "outside";
         result = files_xattrs(c->base, c->name, 0, &base);
@@ -136,7 +142,7 @@ int compare(const struct layer *layer, const struct change *c, bool times, unsig
         /* With one id nothing can be given away, and what others own only looks ours: the top of a slot. */
         if (layer->ids && (c->after.uid != c->before.uid || c->after.gid != c->before.gid))
                 *what |= CHANGE_OWNER;
-        else if (!layer->ids && !c->top && c->after.gid != c->before.gid)
+        else if (!layer->ids && !c->top && !began_as_copy(c) && c->after.gid != c->before.gid)
                 *what |= CHANGE_OWNER;
         if (times && !time_equal(&c->after.mtime, &c->before.mtime))
                 *what |= CHANGE_TIMES;

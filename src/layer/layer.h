@@ -109,6 +109,7 @@ struct layer_walk {
         size_t path_count;
         bool times;          /* times are compared too */
         bool directory_times; /* those of directories are */
+        bool proofs;         /* `proof` is wanted */
         layer_visit visit;
         layer_trouble trouble;
         void *context;

@@ -43,11 +43,12 @@ int put_meta(const struct layer *layer, int own, int fd, const char **what)
         }
         files_xattrs_clear(&list);
         struct timespec times[2] = {from.st_atim, from.st_mtim};
-        if (result == 0 && chmod(path, from.st_mode & 07777) < 0) {
+        /* What is open only to be looked at is named by /proc. */
+        if (result == 0 && fchmod(fd, from.st_mode & 07777) < 0 && (errno != EBADF || chmod(path, from.st_mode & 07777) < 0)) {
                 *what = "cannot set its permissions";
                 result = -errno;
         }
-        if (result == 0 && utimensat(AT_FDCWD, path, times, 0) < 0) {
+        if (result == 0 && futimens(fd, times) < 0 && (errno != EBADF || utimensat(AT_FDCWD, path, times, 0) < 0)) {
                 *what = "cannot set its time";
                 result = -errno;
         }

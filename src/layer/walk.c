@@ -7,7 +7,9 @@
 #include "base/text.h"
 #include "layer/links.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum selection { SELECT_NO, SELECT_ABOVE, SELECT_YES };
 
@@ -267,13 +269,16 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.base = level->base[at];
         c.since = level->slot->cover.since;
         if (c.after.type == META_NONE) {
-                bool late = level->first_entries && (!c.since.tv_sec || !time_before(&c.before.ctime, &c.since));
+                bool late = level->first_entries && (!c.since.tv_sec || !time_before(&c.before.ctime, &c.since) ||
+                                                     faccessat(c.base, name, R_OK, 0) < 0);
                 if (c.before.type == META_NONE || late || ours == COVER_NAME_HIDDEN)
                         return 0;
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        c.copy = level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
+        /* A directory is told by what is in it; and a changed file is a copy to nobody but who wants to prove it. */
+        bool matters = w->order->proofs || (c.before.type == META_NONE && c.after.type == META_REGULAR);
+        c.copy = matters && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
         if (c.copy)
                 c.since = c.after.btime;
         if (w->layer->shift) {

@@ -82,7 +82,7 @@ int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *con
         free(c->found);
         c->found = memory_new((c->path_count + 1) * sizeof *c->found);
         struct layer_walk walk = {.layer = &c->layer, .paths = c->paths, .path_count = c->path_count, .times = times & CHANGES_TIMES,
-                                  .directory_times = times & CHANGES_DIRECTORY_TIMES,
+                                  .directory_times = times & CHANGES_DIRECTORY_TIMES, .proofs = times & CHANGES_PROOFS,
                                   .visit = pass_visit, .trouble = pass_trouble, .context = &both, .found = c->found};
         return layer_walk(&walk, err);
 }

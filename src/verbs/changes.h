@@ -30,6 +30,7 @@ int changes_add_path(struct changes *c, const char *path, struct error *err);
 /* A walk over the chosen paths that tells `visit`; trouble goes to standard error. `times`: of what a differing time counts. */
 #define CHANGES_TIMES 1u
 #define CHANGES_DIRECTORY_TIMES 2u
+#define CHANGES_PROOFS 4u /* and whether what is outside is what was covered */
 int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *context, struct error *err);
 /* Has `work`, which walks and writes nothing outside, done where everything in the layer can be read: here or, when the environment has
  * ids of its own, in another process. Returns what it returned (0..255), or a negative errno. */

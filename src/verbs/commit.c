@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { OPTION_FORCE = 0x300, OPTION_THREE_WAY, OPTION_TO };
 
@@ -117,7 +118,7 @@ static void look(struct request *r, struct verdict *v)
         host_read_everything();
         r->commit.open_own = NULL; /* this one can */
         struct rename_filter renames = {.visit = commit_check, .context = &r->commit};
-        v->result = changes_walk(c, CHANGES_DIRECTORY_TIMES, rename_visit, &renames, &err);
+        v->result = changes_walk(c, CHANGES_DIRECTORY_TIMES | CHANGES_PROOFS, rename_visit, &renames, &err);
         if (v->result == 0)
                 v->result = rename_finish(&renames);
         rename_clear(&renames);
@@ -167,7 +168,13 @@ static int begin(struct request *r, struct error *err)
         r->lock = openat(r->place, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (r->lock < 0)
                 return error_sys(err, errno, "cannot lock the directory of commits");
-        if (flock(r->lock, LOCK_EX | LOCK_NB) < 0) {
+        /* One that was killed may leave a process of its own, which ends soon. */
+        int locked = -1;
+        for (int i = 0; i < 100 && (locked = flock(r->lock, LOCK_EX | LOCK_NB)) < 0; i++) {
+                struct timespec pause = {.tv_nsec = 20000000};
+                nanosleep(&pause, NULL);
+        }
+        if (locked < 0) {
                 error_set(err, EBUSY, "another commit of environment '%s' is at work", r->name);
                 return error_remedy(err, "wait for its end");
         }

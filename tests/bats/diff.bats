@@ -122,6 +122,19 @@ one()
         expect_changes 'M  file  (content)' 'A  own/o'
 }
 
+@test "diff: a directory that is private entry by entry, because mounts lie below it" {
+        is_root || skip 'needs a mount'
+        id paddock-test >/dev/null 2>&1 || skip 'needs the user paddock-test'
+        unshare -m true || skip 'no mount namespace'
+        mkdir -p split/mounted && echo x >split/mine && echo y >split/roots && echo z >split/gone && chown -R paddock-test "$PLACE"
+        chown root split/roots && echo s >split/secret && chmod 600 split/secret && chmod 755 "$PLACE" "$HOME"
+        unshare -m --propagation private bash -ec '
+                mount -t tmpfs none split/mounted
+                setpriv --reuid paddock-test --regid paddock-test --clear-groups "$PADDOCK" run -n env -- sh -ec "echo in >>split/mine; rm split/gone; touch split/new"
+                setpriv --reuid paddock-test --regid paddock-test --clear-groups "$PADDOCK" diff env' >said
+        diff <(printf 'D  %s\nM  %s  (content)\nA  %s\n' "$HOME/split/gone" "$HOME/split/mine" "$HOME/split/new") said
+}
+
 @test "diff: files without any permission are read" {
         one 'echo x >f' 'chmod 0 f' 'M  f  (mode 644 -> 000)'
         one '' 'mkdir d; touch d/f; chmod 0 d' 'A  d/' 'A  d/f'

@@ -140,30 +140,44 @@ static char *path_of(int dir, const char *name)
 }
 
 /* Attributes of a name, or of the open file itself when the name is "" (which may be open only to be looked at: then its name
- * in /proc stands for it, and a symbolic link has none that count). */
-static ssize_t list_of(int dir, const char *name, const char *path, char *names, size_t size)
+ * in /proc stands for it, and a symbolic link has none that count). Linux 6.13 takes a directory and a name. */
+static ssize_t list_of(int dir, const char *name, char *names, size_t size)
 {
-        if (name[0])
+        if (name[0]) {
+                ssize_t n = kernel_list_attributes(dir, name, names, size);
+                if (n >= 0 || errno != ENOSYS)
+                        return n;
+                cleanup_free char *path = path_of(dir, name);
                 return llistxattr(path, names, size);
+        }
         ssize_t n = flistxattr(dir, names, size);
         struct stat st;
-        if (n < 0 && errno == EBADF && fstat(dir, &st) == 0)
+        if (n < 0 && errno == EBADF && fstat(dir, &st) == 0) {
+                cleanup_free char *path = path_of(dir, name);
                 return S_ISLNK(st.st_mode) ? 0 : listxattr(path, names, size);
+        }
         return n;
 }
 
-static ssize_t value_of(int dir, const char *name, const char *path, const char *key, void *value, size_t size)
+static ssize_t value_of(int dir, const char *name, const char *key, void *value, size_t size)
 {
-        if (name[0])
+        if (name[0]) {
+                ssize_t n = kernel_get_attribute(dir, name, key, value, size);
+                if (n >= 0 || errno != ENOSYS)
+                        return n;
+                cleanup_free char *path = path_of(dir, name);
                 return lgetxattr(path, key, value, size);
+        }
         ssize_t n = fgetxattr(dir, key, value, size);
-        return n < 0 && errno == EBADF ? getxattr(path, key, value, size) : n;
+        if (n >= 0 || errno != EBADF)
+                return n;
+        cleanup_free char *path = path_of(dir, name);
+        return getxattr(path, key, value, size);
 }
 
 bool files_is_copy(int dir, const char *name)
 {
-        cleanup_free char *path = path_of(dir, name);
-        return value_of(dir, name, path, MARK "origin", NULL, 0) >= 0;
+        return value_of(dir, name, MARK "origin", NULL, 0) >= 0;
 }
 
 /* The ids in an access control list moved by `shift` (include/uapi/linux/posix_acl_xattr.h: a version, then tag, permission and
@@ -210,14 +224,14 @@ static int by_name(const void *a, const void *b)
         return strcmp(((const struct xattr *)a)->name, ((const struct xattr *)b)->name);
 }
 
-static int read_value(int dir, const char *file, const char *path, const char *name, unsigned shift, struct xattrs *list)
+static int read_value(int dir, const char *file, const char *name, unsigned shift, struct xattrs *list)
 {
         for (;;) {
-                ssize_t size = value_of(dir, file, path, name, NULL, 0);
+                ssize_t size = value_of(dir, file, name, NULL, 0);
                 if (size < 0)
                         return errno == ENODATA ? 0 : -errno;
                 cleanup_free unsigned char *value = memory_new((size_t)size + 1);
-                ssize_t got = value_of(dir, file, path, name, value, (size_t)size);
+                ssize_t got = value_of(dir, file, name, value, (size_t)size);
                 if (got < 0 && errno == ERANGE)
                         continue;
                 if (got < 0)
@@ -236,14 +250,14 @@ static int read_value(int dir, const char *file, const char *path, const char *n
 int files_xattrs(int dir, const char *name, unsigned shift, struct xattrs *list)
 {
         *list = (struct xattrs){0};
-        cleanup_free char *path = path_of(dir, name), *names = NULL;
+        cleanup_free char *names = NULL;
         char few[1024];
-        ssize_t size = list_of(dir, name, path, few, sizeof few);
+        ssize_t size = list_of(dir, name, few, sizeof few);
         char *all = few;
         while (size < 0 && errno == ERANGE) {
-                size = list_of(dir, name, path, NULL, 0);
+                size = list_of(dir, name, NULL, 0);
                 names = memory_grow(names, (size_t)size + 1024, 1);
-                size = list_of(dir, name, path, names, (size_t)size + 1024);
+                size = list_of(dir, name, names, (size_t)size + 1024);
                 all = names;
         }
         if (size < 0)
@@ -251,7 +265,7 @@ int files_xattrs(int dir, const char *name, unsigned shift, struct xattrs *list)
         int result = 0;
         for (const char *one = all; one < all + size && result == 0; one += strlen(one) + 1)
                 if (is_compared(one))
-                        result = read_value(dir, name, path, one, shift, list);
+                        result = read_value(dir, name, one, shift, list);
         if (list->count > 1)
                 qsort(list->items, list->count, sizeof *list->items, by_name);
         if (result < 0)

@@ -118,3 +118,18 @@ struct kernel_landlock_ruleset {
 #define SYS_landlock_create_ruleset 444
 #define SYS_landlock_restrict_self 446
 #endif
+
+/* Extended attributes of a name in a directory, which is not followed (Linux 6.13; else ENOSYS). */
+static inline ssize_t kernel_list_attributes(int dir, const char *name, char *names, size_t size)
+{
+        return syscall(465 /* listxattrat */, dir, name, AT_SYMLINK_NOFOLLOW, names, size);
+}
+
+static inline ssize_t kernel_get_attribute(int dir, const char *name, const char *key, void *value, size_t size)
+{
+        struct {
+                uint64_t value;
+                uint32_t size, flags;
+        } args = {.value = (uint64_t)(uintptr_t)value, .size = (uint32_t)size};
+        return syscall(464 /* getxattrat */, dir, name, AT_SYMLINK_NOFOLLOW, key, &args, sizeof args);
+}
