@@ -309,8 +309,8 @@ end"
         "$PADDOCK" show one | sed 's/^name:.*//' | "$PADDOCK" create -f - two
         diff <("$PADDOCK" show one | grep -v -e '^# layer' -e '^# base' -e '^# size' -e ^name) <("$PADDOCK" show two | grep -v -e '^# layer' -e '^# base' -e '^# size' -e ^name)
         diff <(sed 1,2d "$(environment_of one)/environment" | sort) <(sed 1,2d "$(environment_of two)/environment" | sort)
-        diff <("$PADDOCK" show --json one | sed '/"base": {/,/^  },/d; /"layer"/d; /"name"/d') \
-                <("$PADDOCK" show --json two | sed '/"base": null/d; /"layer"/d; /"name"/d')
+        diff <("$PADDOCK" show --json one | sed '/"base": {/,/^  },/d; /"layer"/d; /"size"/d; /"name"/d') \
+                <("$PADDOCK" show --json two | sed '/"base": null/d; /"layer"/d; /"size"/d; /"name"/d')
         "$PADDOCK" show --json two | json 'j["name"] == "two" and j["hostname"] == "inner" and j["network"] == "none" and
                 len(j["view"]) == 8 and {r["rule"] for r in j["view"]} == {"mirror", "share", "hide", "empty", "private", "union", "from"} and
                 [r["escaped"] for r in j["view"] if "caf" in r["path"]] == [True] and
