@@ -29,7 +29,10 @@ print('good')"
 
 @test "files: O_TMPFILE gets a name; RENAME_EXCHANGE and RENAME_NOREPLACE, of the main system's files too" {
         python '
-for directory in (b"/srv", b"/etc"):
+recent = tuple(int(part) for part in os.uname().release.split(".")[:2]) >= (6, 10)
+if not recent: # overlay has none
+    gives(errno.EOPNOTSUPP, os.open, b"/srv", os.O_TMPFILE | os.O_RDWR, 0o600)
+for directory in (b"/srv", b"/etc") if recent else ():
     fd = os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600)
     os.write(fd, b"x")
     call("linkat", -100, b"/proc/self/fd/%d" % fd, -100, directory + b"/named", 0x400)
@@ -38,10 +41,8 @@ hosts, issue = open("/etc/hosts").read(), open("/etc/issue").read()
 call("renameat2", -100, b"/etc/hosts", -100, b"/etc/issue", 2)
 assert (open("/etc/hosts").read(), open("/etc/issue").read()) == (issue, hosts)
 gives(errno.EEXIST, call, "renameat2", -100, b"/etc/hosts", -100, b"/etc/issue", 1)'
-        not exists /etc/named
+        [ ! -e /etc/named ]
 }
-
-exists() { [ -e "$1" ]; }
 
 @test "files: a directory of the main system cannot be renamed by rename(2), but by mv; one of the layer can" {
         python '

@@ -135,7 +135,13 @@ de_DE.utf8"
 }
 
 @test "packages: the disk full in the middle of dpkg: it says so, keeps its books, and goes on when there is room" {
-        # An environment inside keeps its layer in a file system of 20 MB.
+        # An environment inside keeps its layer in a file system of 20 MB, which before Linux 6.6 takes none, and it says so.
+        if ! as_root_once 'mkdir /srv/st; mount -t tmpfs t /srv/st; touch /srv/st/f; setfattr -n user.a -v b /srv/st/f'; then
+                run as_root_once 'mkdir /srv/st; mount -t tmpfs t /srv/st; XDG_STATE_HOME=/srv/st "$PADDOCK" run -n in --as root -- true'
+                expect_status 125
+                expect_match 'cannot hold a layer'
+                return
+        fi
         run as_root_once 'mkdir /srv/st; mount -t tmpfs -o size=20m,mode=700 t /srv/st; export XDG_STATE_HOME=/srv/st
                 "$PADDOCK" run -n in --as root -- sh -c "dpkg -i small.deb >/dev/null 2>&1; dpkg -i big.deb >/dev/null 2>&1; echo \$?
                         dpkg-query -W -f \"\\\${db:Status-Abbrev}\\n\" small; dpkg -l big 2>&1 | grep -c ^ii
