@@ -65,14 +65,17 @@ static void touch_program(int mirror, const char *path)
         interpreter_of(fd, interpreter);
         if (interpreter[0] != '/')
                 return;
-        cleanup_close int loader = touch(mirror, interpreter);
-        cleanup_close int cache = touch(mirror, "etc/ld.so.cache");
         /* The C library lies where the loader really is. */
         ssize_t length = readlinkat(mirror, interpreter + 1, target, sizeof target - 1);
         target[length > 0 ? length : 0] = '\0';
         const char *real = target[0] == '/' ? target : interpreter;
         snprintf(library, sizeof library, "%.*s/libc.so.6", (int)(strrchr(real, '/') - real), real);
-        cleanup_close int libc = touch(mirror, library);
+        const char *const others[] = {interpreter, "etc/ld.so.cache", library};
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+                int other = touch(mirror, others[i]);
+                if (other >= 0)
+                        close(other);
+        }
 }
 
 /* `words`: "t" and the name of a program. One without a slash is looked for where the program's PATH will most likely lead. */
