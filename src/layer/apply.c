@@ -345,8 +345,9 @@ static int open_linked(struct apply *a, const struct item *item)
                         continue;
                 cleanup_close int at = openat(f->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 cleanup_free char *rest = memory_string(item->link + strlen(f->item.path) + 1);
-                char *left = rest, *piece;
-                while (at >= 0 && (piece = strsep(&left, "/")) && left) {
+                char *piece = rest;
+                for (char *slash; at >= 0 && (slash = strchr(piece, '/')); piece = slash + 1) {
+                        *slash = '\0';
                         int next = files_open_directory(at, piece);
                         close(at);
                         at = next;
@@ -530,7 +531,7 @@ static void delete_item(struct apply *a, const struct item *item)
 {
         cleanup_free char *name = NULL, *temp = temporary(a, a->number);
         int parent = open_parent(a, item, &name);
-        struct meta now, begun;
+        struct meta now = {0}, begun = {0};
         if (parent == -ENOENT)
                 return;
         int result = parent < 0 ? parent : files_look(parent, name, false, &now);

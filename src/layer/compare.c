@@ -45,9 +45,7 @@ int compare_content(int a, int b)
         if (x.st_size != y.st_size)
                 return 0;
         size_t size = (size_t)x.st_size < PIECE ? (size_t)x.st_size + 1 : PIECE;
-        cleanup_free char *one = malloc(size), *other = malloc(size);
-        if (!one || !other)
-                return -ENOMEM;
+        cleanup_free char *one = memory_new(size), *other = memory_new(size);
         for (off_t at = 0;;) {
                 ssize_t n = read_full(a, one, size, at), m = n < 0 ? n : read_full(b, other, size, at);
                 if (n < 0 || m < 0)

@@ -75,7 +75,7 @@ static int discard_below(const struct layer_slot *slot, const char *path, const 
         char *rest = copy, *piece;
         for (;;) {
                 piece = strsep(&rest, "/");
-                struct meta outside = {0}, inside;
+                struct meta outside = {0}, inside = {0};
                 int result = base < 0 ? 0 : files_look(base, piece, false, &outside);
                 if (result == 0)
                         result = files_look(own, piece, slot->cover.kind == COVER_CHANGES, &inside);

@@ -54,7 +54,7 @@ static void trouble(struct walk *w, const char *what, int code)
 static enum selection selected(const struct walk *w, const char *path)
 {
         enum selection best = w->order->paths ? SELECT_NO : SELECT_YES;
-        for (size_t i = 0; i < w->order->path_count; i++) {
+        for (size_t i = 0; w->order->paths && i < w->order->path_count; i++) {
                 if (path_is_below(path, w->order->paths[i]))
                         return SELECT_YES;
                 if (path_is_below(w->order->paths[i], path))

@@ -197,6 +197,8 @@ size_t stamp_compare(const struct stamp *before, const struct stamp *now, struct
         while (i < before->package_count || j < now->package_count) {
                 const struct package *a = i < before->package_count ? &before->packages[i] : NULL;
                 const struct package *b = j < now->package_count ? &now->packages[j] : NULL;
+                if (!a && !b)
+                        break;
                 int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
                 if (order != 0 || strcmp(a->version, b->version) != 0)
                         *vector_add(*changes, count, capacity) =

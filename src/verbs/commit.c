@@ -325,7 +325,7 @@ static int commit(struct request *r, struct error *err)
         result = journal_begin(&r->commit.journal, r->place, err);
         if (result == 0 && write_chosen(r) < 0)
                 result = error_sys(err, errno, "cannot write the journal of the commit");
-        struct verdict verdict;
+        struct verdict verdict = {0};
         if (result == 0)
                 result = survey(r, &verdict, err);
         if (result == 0 && (verdict.refused || verdict.trouble || verdict.unfound)) {

@@ -73,7 +73,7 @@ static int take_all(void *context)
 
 static int discard(struct request *r, struct changes *c, struct error *err)
 {
-        int result = changes_open(c, r->name, err), locks[2];
+        int result = changes_open(c, r->name, err), locks[2] = {-1, -1};
         for (int i = 0; result == 0 && i < r->path_count; i++)
                 result = changes_add_path(c, r->paths[i], err);
         if (result == 0)
