@@ -7,6 +7,26 @@
 
 #include <string.h>
 
+error_t changes_argument(int key, char *arg, struct argp_state *state, const char **name, char ***paths, int *count)
+{
+        switch (key) {
+        case ARGP_KEY_ARG:
+                if (*name)
+                        return ARGP_ERR_UNKNOWN; /* the rest are paths */
+                *name = arg;
+                return 0;
+        case ARGP_KEY_ARGS:
+                *paths = state->argv + state->next;
+                *count = state->argc - state->next;
+                return 0;
+        case ARGP_KEY_NO_ARGS:
+                argp_error(state, "which environment?");
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
 int changes_open(struct changes *c, const char *name, struct error *err)
 {
         c->name = name;

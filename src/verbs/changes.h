@@ -7,6 +7,8 @@
 #include "layer/layer.h"
 #include "model/store.h"
 
+#include <argp.h>
+
 struct changes {
         struct store store;
         const char *name;
@@ -23,6 +25,8 @@ struct changes {
 #define CHANGES_INIT ((struct changes){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1})
 #define cleanup_changes __attribute__((cleanup(changes_close)))
 
+/* Takes one of the arguments NAME [PATH...]. ARGP_ERR_UNKNOWN: it is none. */
+error_t changes_argument(int key, char *arg, struct argp_state *state, const char **name, char ***paths, int *count);
 /* Opens the environment `name`. */
 int changes_open(struct changes *c, const char *name, struct error *err);
 /* Adds a path as the user wrote it. */

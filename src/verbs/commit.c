@@ -54,24 +54,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case OPTION_TO:
                 r->to = arg;
                 return 0;
-        case ARGP_KEY_ARG:
-                if (r->name)
-                        return ARGP_ERR_UNKNOWN; /* the rest are paths */
-                r->name = arg;
-                return 0;
-        case ARGP_KEY_ARGS:
-                r->paths = state->argv + state->next;
-                r->path_count = state->argc - state->next;
-                return 0;
-        case ARGP_KEY_NO_ARGS:
-                argp_error(state, "which environment?");
-                return 0;
         case ARGP_KEY_END:
                 if (r->to && (r->forced_count || r->three_way))
                         argp_error(state, "--to writes beside the outside: nothing there is forced or merged");
                 return 0;
         default:
-                return ARGP_ERR_UNKNOWN;
+                return changes_argument(key, arg, state, &r->name, &r->paths, &r->path_count);
         }
 }
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "host/linux/identity.h"
 #include "host/linux/kernel.h"
+#include "host/linux/pass.h"
 
 #include <signal.h>
 #include <string.h>
@@ -142,21 +143,10 @@ int mirror_open_device(struct error *err)
 
 static int hand_over(int control, int device, struct error *err)
 {
-        struct iovec data = {.iov_base = (char *)"f", .iov_len = 1};
-        union {
-                char bytes[CMSG_SPACE(sizeof(int))];
-                struct cmsghdr align;
-        } space = {0};
-        struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space.bytes,
-                                 .msg_controllen = sizeof space.bytes};
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &device, sizeof device);
-        if (sendmsg(control, &message, MSG_NOSIGNAL) == 1)
+        int result = pass_send(control, "f", 1, device);
+        if (result == 0)
                 return 0;
-        return error_sys(err, errno, SERVER " ended while the environment was being made");
+        return error_sys(err, -result, SERVER " ended while the environment was being made");
 }
 
 /* Read-only and without devices, but set-uid programs shall work: they only gain ids of the environment. */

@@ -8,6 +8,7 @@
 #include "host/host.h"
 
 #include "base/cleanup.h"
+#include "host/linux/pass.h"
 
 #include <signal.h>
 #include <string.h>
@@ -25,22 +26,7 @@ struct request {
 static void answer(int socket, int fd)
 {
         int code = fd < 0 ? fd : 0;
-        struct iovec iov = {&code, sizeof code};
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {0};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (fd >= 0) {
-                message.msg_control = &control;
-                message.msg_controllen = sizeof control.space;
-                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(sizeof fd);
-                memcpy(CMSG_DATA(header), &fd, sizeof fd);
-        }
-        (void)!sendmsg(socket, &message, MSG_NOSIGNAL);
+        (void)!pass_send(socket, &code, sizeof code, fd); /* who does not listen is gone */
         if (fd >= 0)
                 close(fd);
 }

@@ -2,6 +2,8 @@
 /* Messages between the environment's init and the paddock outside: see report.h. */
 #include "host/linux/report.h"
 
+#include "host/linux/pass.h"
+
 #include "base/cleanup.h"
 
 #include <stddef.h>
@@ -17,26 +19,7 @@ int report_send(int socket, enum report_type type, int value, const struct error
                 snprintf(report.remedy, sizeof report.remedy, "%s", err->remedy ? err->remedy : "");
                 size = sizeof report;
         }
-        struct iovec iov = {&report, size};
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {0};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (fd >= 0) {
-                message.msg_control = &control;
-                message.msg_controllen = sizeof control.space;
-                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(sizeof fd);
-                memcpy(CMSG_DATA(header), &fd, sizeof fd);
-        }
-        ssize_t n;
-        do
-                n = sendmsg(socket, &message, MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-        return n < 0 ? -errno : 0;
+        return pass_send(socket, &report, size, fd);
 }
 
 int report_receive(int socket, struct report *report, int *fd)
