@@ -49,7 +49,8 @@ def markdown(bench):
         short += [row for row in rows if row.short]
     parts.append("## Where a floor or a goal is not reached\n\n")
     for row in short:
-        ratio = f"{row.ratio:.2f}×" if row.ratio is not None else "no value"
+        unit = f" {row.unit}" if row.absolute else "×"
+        ratio = f"{row.ratio:.2f}{unit}" if row.ratio is not None else "no value"
         beside = f", beside {row.peer_name}" if row.peer_name else ""
         pairs = (("floor", row.floor), ("goal", row.goal))
         bounds = ", ".join(f"{name} {row.bound(bound)}" for name, bound in pairs if bound is not None)

@@ -51,7 +51,22 @@ def overlay(what):
     return reason
 
 
+def root_start(v):
+    return f"A plain `run` takes {v['default']:.2f} ms in the same bench; what is beyond that is for ids, server and mirror."
+
+
+def beside_fuse_overlayfs(key):
+    def reason(v):
+        return f"fuse-overlayfs over the same files takes {v[key + '-fuse-overlayfs']:.2f}× in the same run, this {v[key]:.2f}×."
+
+    return reason
+
+
 REASONS = {
+    "root-start": root_start,
+    **{key: beside_fuse_overlayfs(key) for key in (
+        "root-walk-first", "root-walk", "root-read-first", "root-read", "root-git-first", "root-git",
+    )},
     "start-share": start_share,
     "start-net": start_net,
     "start-bare": start_bare,

@@ -74,6 +74,7 @@ def rows(bench, runs, first, warm):
             if peer not in (ROOT_NATIVE, "inside"):
                 theirs = [ms for run in runs[peer] for ms in pick(run)]
                 bench.add(f"{key}-{peer}", f"{what}: {peer}", peer, theirs, "native, warm", native)
+                bench.values[f"{key}-{peer}"] = statistics.median(theirs) / statistics.median(native)
 
 
 def start(bench):
