@@ -164,9 +164,9 @@ class Bench:
         script = 'mount -t overlay -o "$1" overlay "$2" && cd "$2" && shift 2 && exec "$@"'
         return ["unshare", "-Urm", "sh", "-c", script, "sh", options, self.data, *argv]
 
-    def overlay_reset(self):
+    def overlay_reset(self, name="overlay"):
         """A fresh upper directory: overlay leaves a directory without permissions in its work directory."""
-        top = f"{self.place}/overlay"
+        top = f"{self.place}/{name}"
         for at, directories, _ in os.walk(top):
             for name in directories:
                 os.chmod(os.path.join(at, name), 0o700)

@@ -25,16 +25,6 @@ def ways(bench, argv):
     return found
 
 
-def reset_peer(bench):
-    top = f"{bench.place}/peer"
-    for at, directories, _ in os.walk(top):
-        for name in directories:
-            os.chmod(os.path.join(at, name), 0o700)
-    shutil.rmtree(top, ignore_errors=True)
-    os.makedirs(f"{top}/upper")
-    os.makedirs(f"{top}/work")
-
-
 def rounds(bench, argv, n, peers=True):
     """Runs all ways in turn, n times and once before to warm up natively. {way: [[ms of each line]]}; a peer that fails
     is absent, native or inside failing raises what bench.command() raises."""
@@ -46,7 +36,7 @@ def rounds(bench, argv, n, peers=True):
         for way in list(commands) if turn % 2 == 0 else list(reversed(commands)):
             if turn == 0 and way != ROOT_NATIVE:
                 continue
-            reset_peer(bench)
+            bench.overlay_reset("peer")
             try:
                 output = bench.command(commands[way])
             except Exception:

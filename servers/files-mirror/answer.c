@@ -395,14 +395,6 @@ static int listing(uint64_t id, int directory, off_t offset)
         return fd;
 }
 
-struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
-        uint64_t ino;
-        int64_t next;
-        unsigned short length;
-        unsigned char type;
-        char name[];
-};
-
 /* Adds one entry. Returns the room it took, 0 for one that is not shown, or a negative number when there is no
  * room. */
 static ssize_t list_entry(fuse_req_t req, uint64_t id, int fd, const struct rule_point *rule, double keeps,

@@ -55,6 +55,14 @@ struct directories {
         } slot[DIRECTORIES];
 };
 
+struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
+        uint64_t ino;
+        int64_t next;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+};
+
 /* What was found under a name. */
 struct seen {
         struct stat st; /* as it is to be shown */

@@ -96,14 +96,6 @@ static bool store(struct mirror *m, uint64_t id)
         return stored;
 }
 
-struct kernel_dirent { /* linux_dirent64 of getdents64(2) */
-        uint64_t ino;
-        int64_t next;
-        unsigned short length;
-        unsigned char type;
-        char name[];
-};
-
 /* Stores up to `wanted` files of a directory from the entry at *at on. Returns false when there is nothing left to
  * store. */
 static bool store_some(struct mirror *m, uint64_t directory, off_t *at, unsigned wanted)

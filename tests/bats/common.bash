@@ -191,3 +191,14 @@ untouched()
         diff <(printf '%s\n' "$before") <(snapshot "$dir") >&2 || { echo "changed: $dir" >&2; return 99; }
         return "$code"
 }
+
+# fails REGEX ARGUMENT... - `paddock ARGUMENT...` ends with 125 and a message that matches.
+fails()
+{
+        local regex=$1
+
+        shift
+        run "$PADDOCK" "$@"
+        expect_status 125
+        expect_match "$regex"
+}

@@ -22,17 +22,6 @@ sh_in() { env_run sh -ec "$1"; }
 # tick - until file times differ: what comes after is later than what was before, for every kernel's clock.
 tick() { sleep 0.02; }
 
-# fails REGEX ARGUMENT... - `paddock ARGUMENT...` ends with 125 and a message that matches.
-fails()
-{
-        local regex=$1
-
-        shift
-        run "$PADDOCK" "$@"
-        expect_status 125
-        expect_match "$regex"
-}
-
 # nothing_of_ours DIR - no name of an unfinished commit.
 nothing_of_ours() { [ -z "$(find "$1" -name '.paddock*')" ]; }
 

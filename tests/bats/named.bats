@@ -13,17 +13,6 @@ environment_of() { echo "$XDG_STATE_HOME/paddock/env/$1"; }
 state_of() { "$PADDOCK" list | sed -n "s/^$1  *//p"; }
 is_in_state() { [ "$(state_of "$1")" = "$2" ]; }
 
-# fails REGEX ARGUMENT... - `paddock ARGUMENT...` ends with 125 and a message that matches.
-fails()
-{
-        local regex=$1
-
-        shift
-        run "$PADDOCK" "$@"
-        expect_status 125
-        expect_match "$regex"
-}
-
 # keeper NAME SIGN - starts a run of NAME, which shares $OUT and stays until $OUT/SIGN.end is there.
 keeper()
 {
