@@ -76,13 +76,13 @@ static size_t printable(const unsigned char *s)
 void text_add_escaped(struct text *t, const char *s)
 {
         const unsigned char *p = (const unsigned char *)s;
-        while (*p) {
-                size_t n = printable(p);
-                if (n) {
-                        text_add_bytes(t, (const char *)p, n);
+        for (;;) {
+                const unsigned char *safe = p;
+                for (size_t n; (n = printable(p));)
                         p += n;
-                        continue;
-                }
+                text_add_bytes(t, (const char *)safe, (size_t)(p - safe));
+                if (!*p)
+                        return;
                 if (*p == '\n')
                         text_add(t, "\\n");
                 else if (*p == '\t')
@@ -93,8 +93,6 @@ void text_add_escaped(struct text *t, const char *s)
                         text_addf(t, "\\x%02x", *p);
                 p++;
         }
-        if (!t->data)
-                text_add(t, "");
 }
 
 char *text_escape(const char *s)

@@ -20,21 +20,36 @@ bool time_equal(const struct timespec *a, const struct timespec *b)
         return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* Reads until the buffer is full or the file ends. */
-static ssize_t read_full(int fd, char *buffer, size_t size, off_t at)
+/* Reads exactly so much: 1; 0 when the file has become shorter. */
+static int read_full(int fd, char *buffer, size_t size, off_t at)
 {
-        size_t got = 0;
-        while (got < size) {
-                ssize_t n = pread(fd, buffer + got, size - got, at + (off_t)got);
+        while (size) {
+                ssize_t n = pread(fd, buffer, size, at);
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                got += (size_t)n;
+                if (n <= 0)
+                        return n < 0 ? -errno : 0;
+                buffer += n;
+                size -= (size_t)n;
+                at += n;
         }
-        return (ssize_t)got;
+        return 1;
+}
+
+static int compare_pieces(int a, int b, uint64_t size)
+{
+        size_t piece = size < PIECE ? (size_t)size : PIECE;
+        cleanup_free char *one = memory_grow(NULL, 2, piece);
+        char *other = one + piece;
+        for (uint64_t at = 0; at < size; at += piece) {
+                size_t n = size - at < piece ? (size_t)(size - at) : piece;
+                int result = read_full(a, one, n, (off_t)at);
+                if (result == 1)
+                        result = read_full(b, other, n, (off_t)at);
+                if (result != 1 || memcmp(one, other, n) != 0)
+                        return result < 0 ? result : 0;
+        }
+        return 1;
 }
 
 int compare_content(int a, int b)
@@ -42,36 +57,34 @@ int compare_content(int a, int b)
         struct stat x, y;
         if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
                 return -errno;
-        if (x.st_size != y.st_size)
-                return 0;
-        size_t size = (size_t)x.st_size < PIECE ? (size_t)x.st_size + 1 : PIECE;
-        cleanup_free char *one = memory_new(size), *other = memory_new(size);
-        for (off_t at = 0;;) {
-                ssize_t n = read_full(a, one, size, at), m = n < 0 ? n : read_full(b, other, size, at);
-                if (n < 0 || m < 0)
-                        return (int)(n < 0 ? n : m);
-                if (n != m || memcmp(one, other, (size_t)n) != 0)
-                        return 0;
-                if ((size_t)n < size)
-                        return 1;
-                at += n;
-        }
+        return x.st_size == y.st_size ? compare_pieces(a, b, (uint64_t)x.st_size) : 0;
 }
 
-static int same_content(const struct change *c, const char **which)
+/* Both sides of a change, opened while they are compared. */
+struct sides {
+        int own, base; /* -1: not */
+};
+
+/* Without a name the descriptor is the file's own. */
+static int open_side(int dir, const char *name)
+{
+        int fd = name[0] ? files_open_regular(dir, name) : fcntl(dir, F_DUPFD_CLOEXEC, 0);
+        return fd < 0 && !name[0] ? -errno : fd;
+}
+
+static int same_content(const struct change *c, struct sides *s, const char **which)
 {
         if (c->before.size != c->after.size)
                 return 0;
         if (!c->before.size)
                 return 1;
-        /* Without a name the descriptor is the file's own. */
         *which = "inside";
-        cleanup_close int own = c->own_name[0] ? files_open_regular(c->own, c->own_name) : dup(c->own);
-        if (own < 0)
-                return own;
+        s->own = open_side(c->own, c->own_name);
+        if (s->own < 0)
+                return s->own;
         *which = "outside";
-        cleanup_close int base = c->name[0] ? files_open_regular(c->base, c->name) : dup(c->base);
-        return base < 0 ? base : compare_content(own, base);
+        s->base = open_side(c->base, c->name);
+        return s->base < 0 ? s->base : compare_pieces(s->own, s->base, c->before.size);
 }
 
 static int same_target(const struct change *c)
@@ -115,15 +128,21 @@ static bool began_as_copy(const struct change *c)
         return c->slot && (c->slot->cover.kind == COVER_ENTRIES || c->slot->cover.kind == COVER_FILE);
 }
 
-static int compare_xattrs(const struct layer *layer, const struct change *c, unsigned *what, const char **which)
+/* What is open is asked by its descriptor: that saves looking up the name. */
+static int xattrs_of(int fd, int dir, const char *name, unsigned shift, struct xattrs *list)
+{
+        return fd >= 0 ? files_xattrs(fd, "", shift, list) : files_xattrs(dir, name, shift, list);
+}
+
+static int compare_xattrs(const struct layer *layer, const struct change *c, const struct sides *s, unsigned *what, const char **which)
 {
         struct xattrs own, base;
         *which = "inside";
-        int result = files_xattrs(c->own, c->own_name, layer->shift, &own);
+        int result = xattrs_of(s->own, c->own, c->own_name, layer->shift, &own);
         if (result < 0 || (!own.count && began_as_copy(c)))
                 return result;
         *which = "outside";
-        result = files_xattrs(c->base, c->name, 0, &base);
+        result = xattrs_of(s->base, c->base, c->name, 0, &base);
         if (result == 0)
                 *what |= differing(&own, &base);
         files_xattrs_clear(&own);
@@ -144,22 +163,23 @@ int compare(const struct layer *layer, const struct change *c, bool times, unsig
                 *what |= CHANGE_OWNER;
         if (times && !time_equal(&c->after.mtime, &c->before.mtime))
                 *what |= CHANGE_TIMES;
-        int same = 1;
+        struct sides sides = {-1, -1};
+        int result = 1;
         if (c->after.type == META_REGULAR)
-                same = same_content(c, which);
-        if (same < 0)
-                return same;
-        if (!same)
+                result = same_content(c, &sides, which);
+        if (result == 0)
                 *what |= CHANGE_CONTENT;
         if (c->after.type == META_SYMLINK)
-                same = same_target(c);
+                result = same_target(c);
         else if (c->after.type == META_DEVICE)
-                same = c->after.number == c->before.number && c->after.character == c->before.character;
-        else
-                same = 1;
-        if (same < 0)
-                return same;
-        if (!same)
+                result = c->after.number == c->before.number && c->after.character == c->before.character;
+        if (result == 0 && c->after.type != META_REGULAR)
                 *what |= CHANGE_TARGET;
-        return compare_xattrs(layer, c, what, which);
+        if (result >= 0)
+                result = compare_xattrs(layer, c, &sides, what, which);
+        if (sides.own >= 0)
+                close(sides.own);
+        if (sides.base >= 0)
+                close(sides.base);
+        return result;
 }

@@ -44,6 +44,9 @@ int files_open_any(int dir, const char *name);
 /* Opens the directory `path` (absolute), no component of which may be a symbolic link. */
 int files_open_root(const char *path);
 
+/* Tells of each name in the open directory but "." and "..", from its beginning, in any order. 0, or a negative errno. */
+int files_names(int dir, void (*take)(void *context, const char *name), void *context);
+
 /* Does this directory of a layer hide what is below it? */
 bool files_is_opaque(int dir);
 /* Sets that mark, takes it away. */

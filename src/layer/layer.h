@@ -52,11 +52,11 @@ struct change {
         const char *path;          /* inside: absolute, clean */
         const char *link;          /* another name of the same file, met before in this walk, or NULL */
         const char *from;          /* CHANGE_RENAMED */
-        struct meta before, after; /* outside and inside; ids are the environment's */
+        struct meta after;         /* inside; ids are the environment's */
         bool passage;              /* not asked for, but above what was: a directory that is not there outside */
         bool top;                  /* the top of a slot */
         bool parent_new;           /* the directory that it is in covers none */
-        bool copy;                 /* made by copying what was covered under this name or another */
+        bool copy;                 /* made by copying what was covered under this name or another: only where `proofs` are wanted */
         struct timespec since;     /* of a file in the layer: when it was made; else when the slot was first used */
         struct timespec parent_sure; /* the directory that it is in is the one that was covered, for all times after this */
         struct timespec parent_ctime; /* of that directory outside */
@@ -65,6 +65,7 @@ struct change {
         int own, base;             /* directories that hold it, -1: none; only until the visit returns */
         const char *name;          /* in base: the last component of path, or "" */
         const char *own_name;      /* in own: the same, but for a single file */
+        struct meta before;        /* outside; last, because there often is nothing */
 };
 
 /* Told of each change. A negative value ends the walk, which returns it. */
@@ -134,11 +135,12 @@ struct names {
         char **items;
         size_t count, capacity;
         char *last;     /* the last of the piece before, NULL at the beginning */
+        struct names_chunk *chunks; /* where the items lie */
         size_t bytes, budget;
         char *limit;    /* names from here on belong to a later piece */
         bool done;
 };
-#define NAMES_BUDGET ((size_t)32 << 20)
+#define NAMES_BUDGET ((size_t)8 << 20) /* of names and what points at them */
 /* Fills in the next piece. 1: there is one (perhaps empty); 0: the end. */
 int names_next(struct names *n, const int *dirs, size_t count);
 void names_clear(struct names *n);

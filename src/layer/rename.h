@@ -16,8 +16,10 @@
 struct rename_filter {
         layer_visit visit; /* is told of changes in the order in which they came */
         void *context;
-        struct rename_held *held;
-        size_t count, capacity;
+        struct rename_piece *pieces;      /* what is held lies in these, */
+        struct rename_held *first, *last; /* in this order; */
+        struct rename_held **gone;        /* deleted files among it */
+        size_t count, gone_count, gone_capacity;
         bool passing;
 };
 

@@ -31,6 +31,8 @@ struct level {
         size_t own_count, base_count;
         bool opaque;          /* what it covers is not seen through it */
         bool first_entries;   /* the top of a slot that began with copies of files and links */
+        bool other_slots;     /* some of its names are those of other slots, */
+        bool ours;            /* or of ours */
         struct meta covered;  /* the directory that it covers */
         struct timespec sure; /* it is the one that was covered, for all times after this */
 };
@@ -237,9 +239,32 @@ static int look_base(struct walk *w, const struct level *level, const char *name
         return 0;
 }
 
+/* Is `path` an entry of the directory `dir` (of `length` bytes; 0: the root)? */
+static bool is_entry(const char *path, const char *dir, size_t length)
+{
+        return strncmp(path, dir, length) == 0 && path[length] == '/' && path[length + 1] && !strchr(path + length + 1, '/');
+}
+
+/* Looks once whether a directory has names that are not the layer's, so that not every entry must be compared with all of them. */
+static void find_special(const struct walk *w, struct level *level)
+{
+        const struct layer_slot *slot = level->slot;
+        size_t length = w->path.data[1] ? w->path.length : 0, top = slot->path[1] ? strlen(slot->path) : 0;
+        for (size_t i = 0; i < w->layer->count && !level->other_slots; i++)
+                level->other_slots = &w->layer->slots[i] != slot && is_entry(w->layer->slots[i].path, w->path.data, length);
+        for (size_t i = 0; i < slot->cover.name_count && !level->ours; i++) {
+                const char *name = slot->cover.names[i].path, *slash = strrchr(name, '/');
+                size_t n = slash ? (size_t)(slash - name) : 0;
+                size_t below = length > top ? length - top - 1 : 0; /* the directory's name in the slot */
+                level->ours = n == below && strncmp(name, w->path.data + length - below, n) == 0;
+        }
+}
+
 /* An own name of another slot shows that slot's, never this one's. */
 static bool is_other_slot(const struct walk *w, const struct level *level)
 {
+        if (!level->other_slots)
+                return false;
         for (size_t i = 0; i < w->layer->count; i++)
                 if (&w->layer->slots[i] != level->slot && strcmp(w->layer->slots[i].path, w->path.data) == 0)
                         return true;
@@ -252,8 +277,7 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
         if (selection == SELECT_NO || is_other_slot(w, level))
                 return 0;
         size_t skip = level->slot->path[1] ? strlen(level->slot->path) + 1 : 1;
-        enum cover_name_kind ours = level->slot->cover.name_count ? slot_name(level->slot, w->path.data + skip)
-                                                                  : COVER_NAME_NONE;
+        enum cover_name_kind ours = level->ours ? slot_name(level->slot, w->path.data + skip) : COVER_NAME_NONE;
         if (ours == COVER_NAME_OTHER)
                 return 0;
         struct change c = {.name = name, .own_name = name, .slot = level->slot, .own = -1, .base = -1, .parent_sure = level->sure,
@@ -276,9 +300,7 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        /* A directory is told by what is in it; and a changed file is a copy to nobody but who wants to prove it. */
-        bool matters = w->order->proofs || (c.before.type == META_NONE && c.after.type == META_REGULAR);
-        c.copy = matters && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
+        c.copy = w->order->proofs && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
         if (c.copy)
                 c.since = c.after.btime;
         if (w->layer->shift) {
@@ -338,6 +360,7 @@ static int walk_chosen(struct walk *w, struct level *level)
 
 static int walk_level(struct walk *w, struct level *level)
 {
+        find_special(w, level);
         if (selected(w, w->path.data) == SELECT_ABOVE)
                 return walk_chosen(w, level);
         size_t length = w->path.length, count = 0;

@@ -112,6 +112,28 @@ int files_open_root(const char *path)
         return fd < 0 ? -errno : fd;
 }
 
+int files_names(int dir, void (*take)(void *context, const char *name), void *context)
+{
+        union {
+                struct dirent64 entry;
+                char bytes[32 << 10];
+        } buffer;
+        if (lseek(dir, 0, SEEK_SET) < 0)
+                return -errno;
+        for (ssize_t n; (n = getdents64(dir, &buffer, sizeof buffer)) != 0;) {
+                if (n < 0)
+                        return -errno;
+                for (char *at = buffer.bytes; at < buffer.bytes + n;) {
+                        const struct dirent64 *entry = (const void *)at;
+                        const char *name = entry->d_name;
+                        at += entry->d_reclen;
+                        if (name[0] != '.' || (name[1] && (name[1] != '.' || name[2])))
+                                take(context, name);
+                }
+        }
+        return 0;
+}
+
 bool files_is_opaque(int dir)
 {
         char value = 0;
