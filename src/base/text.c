@@ -112,7 +112,12 @@ char *text_unescape(const char *s)
         cleanup_text struct text t = {0};
         text_add(&t, "");
         for (; *s; s++) {
+                size_t plain = strcspn(s, "\\");
+                text_add_bytes(&t, s, plain);
+                s += plain;
                 char c = *s;
+                if (!c)
+                        break;
                 if (c == '\\') {
                         c = *++s;
                         if (c == 'n')

@@ -93,10 +93,10 @@ static const char *tree_unproven(const struct commit *c, const struct change *ch
 
 static bool in_group(gid_t gid)
 {
-        gid_t groups[1024];
-        int count = getgroups(1024, groups);
         if (gid == getegid())
                 return true;
+        gid_t groups[1024];
+        int count = getgroups(1024, groups);
         for (int i = 0; i < count; i++)
                 if (groups[i] == gid)
                         return true;
@@ -226,7 +226,7 @@ static int write_down(struct commit *c, const struct change *change, const char 
                                     : change->link && is_chosen(c, change->link)       ? ITEM_LINK
                                                                                        : ITEM_PUT,
                             .forced = is_forced(c, change->path), .only_time = change->what == CHANGE_TIMES, .slot = change->slot->number,
-                            .before = change->before, .since = change->since, .path = (char *)change->path};
+                            .before = change->before, .after = change->after.type, .since = change->since, .path = (char *)change->path};
         if (item.kind == ITEM_LINK)
                 item.link = (char *)change->link;
         /* A merge is only wanted where the two really went apart. */

@@ -37,7 +37,6 @@ struct commit {
         void *context;
         unsigned long refused, items;
         unsigned long done, conflicts, merged; /* of commit_apply(): conflicts are told through `tell` */
-        unsigned long serial;
 };
 
 /* A layer_visit, behind a rename_filter: looks at one change. `context` is the commit; its journal is begun. */
@@ -59,9 +58,18 @@ int merge_texts(int outside, int inside, const char *label, int to);
 /* Is it text? */
 bool merge_is_text(int fd);
 
-/* put.c: makes a thing like the one that `own` is open on. `name` NULL: a file without a name, whose descriptor is returned, or
- * -EOPNOTSUPP. Else 0. Negative: an errno, and *what says what could not be done. */
-int put_file(const struct layer *layer, int own, int dir, const char *name, const char **what);
-int put_other(const struct layer *layer, int own, int dir, const char *name, const char **what);
+/* put.c: a directory that things are put into. */
+struct into {
+        int fd;
+        bool inherits;   /* what is made in it may begin with attributes or a group of the directory's */
+        uint64_t device;
+};
+int into_look(struct into *into, int fd);
+
+/* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where that can be had,
+ * and is left open there; else that is -1. `made`, when it is not NULL, tells how it looks then. 0, or negative: an errno, and *what says
+ * what could not be done. */
+int put(const struct layer *layer, int own, const struct into *into, const char *name, int *nameless, struct meta *made,
+        const char **what);
 /* Owner, attributes, permissions and time of the open directory or file. */
 int put_meta(const struct layer *layer, int own, int fd, const char **what);

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -36,6 +37,9 @@ int files_look(int dir, const char *name, bool layer, struct meta *meta);
 /* Opens a directory to read it, or a regular file for reading. -ELOOP for a symbolic link. */
 int files_open_directory(int dir, const char *name);
 int files_open_regular(int dir, const char *name);
+
+/* Opens what was looked at, and was a regular file: whoever needs to be sure looks again at what is open. */
+int files_open_content(int dir, const char *name);
 
 /* Opens whatever it is: a regular file or directory for reading, else so that it can only be looked at and its attributes and
  * target read (readlinkat with an empty name). */
@@ -87,8 +91,9 @@ int files_swap(int dir, const char *a, const char *b);
 /* Swaps what two directories have under one name. */
 int files_exchange(int a, int b, const char *name);
 
-/* Copies the content of `from` to the empty file `to`: blocks shared where the file system can, holes kept. */
-int files_copy(int from, int to);
+/* Copies the content of `from`, which looks like `st`, to the empty file `to`: blocks shared where the file system can, holes kept.
+ * -EAGAIN: it became shorter meanwhile. */
+int files_copy(int from, int to, const struct stat *st);
 
 /* How many descriptors this process may have open, after it has asked for as many as it may have. */
 size_t files_limit(void);

@@ -26,15 +26,53 @@ int journal_begin(struct journal *j, int directory, struct error *err)
         return 0;
 }
 
+/* Written by hand: printf() would take most of the time of looking at a change. */
+static void add_number(struct text *line, uint64_t n)
+{
+        char digits[24], *end = digits + sizeof digits, *at = end;
+        do
+                *--at = (char)('0' + n % 10);
+        while (n /= 10);
+        *--at = '\t';
+        text_add_bytes(line, at, (size_t)(end - at));
+}
+
+static void add_time(struct text *line, const struct timespec *t)
+{
+        if (t->tv_sec >= 0) {
+                add_number(line, (uint64_t)t->tv_sec);
+                size_t point = line->length;
+                add_number(line, (uint64_t)t->tv_nsec + 1000000000); /* ten digits, of which the point takes the first */
+                line->data[point] = '.';
+                memmove(line->data + point + 1, line->data + point + 2, 9);
+                line->length--;
+        } else {
+                text_addf(line, "\t%lld.%09ld", (long long)t->tv_sec, t->tv_nsec);
+        }
+}
+
 int journal_add(struct journal *j, const struct item *i)
 {
-        cleanup_free char *path = text_escape(i->path), *link = i->link ? text_escape(i->link) : NULL;
-        int n = fprintf(j->file, "%c\t%d\t%d\t%u\t%d\t%llu\t%llu\t%lld.%09ld\t%lld.%09ld\t%lld.%09ld\t%s\t%s\n", (char)i->kind, i->forced,
-                        i->only_time, i->slot, (int)i->before.type, (unsigned long long)i->before.inode,
-                        (unsigned long long)i->before.size, (long long)i->before.mtime.tv_sec, i->before.mtime.tv_nsec,
-                        (long long)i->before.ctime.tv_sec, i->before.ctime.tv_nsec, (long long)i->since.tv_sec, i->since.tv_nsec, path,
-                        link ? link : "");
-        return n < 0 ? -errno : 0;
+        struct text *line = &j->line;
+        line->length = 0;
+        text_add_bytes(line, (const char[]){(char)i->kind}, 1);
+        add_number(line, i->forced);
+        add_number(line, i->only_time);
+        add_number(line, i->slot);
+        add_number(line, (uint64_t)i->before.type);
+        add_number(line, i->before.inode);
+        add_number(line, i->before.size);
+        add_time(line, &i->before.mtime);
+        add_time(line, &i->before.ctime);
+        add_time(line, &i->since);
+        text_add(line, "\t");
+        text_add_escaped(line, i->path);
+        text_add(line, "\t");
+        if (i->link)
+                text_add_escaped(line, i->link);
+        add_number(line, (uint64_t)i->after);
+        text_add(line, "\n");
+        return fwrite(line->data, line->length, 1, j->file) == 1 ? 0 : -errno;
 }
 
 int journal_finish(struct journal *j, int directory, struct error *err)
@@ -67,12 +105,10 @@ void journal_rewind(struct journal *j)
 
 static bool take_time(const char *text, struct timespec *t)
 {
-        long long seconds;
-        long nanoseconds;
-        if (!text || sscanf(text, "%lld.%9ld", &seconds, &nanoseconds) != 2)
-                return false;
-        *t = (struct timespec){.tv_sec = seconds, .tv_nsec = nanoseconds};
-        return true;
+        char *point, *end = NULL;
+        t->tv_sec = strtoll(text, &point, 10);
+        t->tv_nsec = *point == '.' ? strtol(point + 1, &end, 10) : -1;
+        return point != text && t->tv_nsec >= 0 && t->tv_nsec < 1000000000 && end != point + 1 && !*end;
 }
 
 int journal_next(struct journal *j, struct item *i)
@@ -86,9 +122,9 @@ int journal_next(struct journal *j, struct item *i)
         if (n < 2 || j->buffer[n - 1] != '\n')
                 return -EINVAL;
         j->buffer[n - 1] = '\0';
-        char *fields[12], *rest = j->buffer;
-        for (int f = 0; f < 12; f++)
-                if (!(fields[f] = strsep(&rest, "\t")))
+        char *fields[13], *rest = j->buffer;
+        for (int f = 0; f < 13; f++)
+                if (!(fields[f] = strsep(&rest, "\t")) && f < 12) /* older ones have one less */
                         return -EINVAL;
         if (!strchr("dplmx3*", fields[0][0]) || !fields[0][0])
                 return -EINVAL;
@@ -99,6 +135,7 @@ int journal_next(struct journal *j, struct item *i)
         i->before.type = (enum meta_type)atoi(fields[4]);
         i->before.inode = strtoull(fields[5], NULL, 10);
         i->before.size = strtoull(fields[6], NULL, 10);
+        i->after = fields[12] ? (enum meta_type)atoi(fields[12]) : META_NONE;
         i->path = text_unescape(fields[10]);
         i->link = fields[11][0] ? text_unescape(fields[11]) : NULL;
         return take_time(fields[7], &i->before.mtime) && take_time(fields[8], &i->before.ctime) && take_time(fields[9], &i->since) &&
@@ -118,5 +155,6 @@ void journal_close(struct journal *j)
         if (j->file)
                 fclose(j->file);
         free(j->buffer);
+        text_clear(&j->line);
         *j = JOURNAL_NONE;
 }

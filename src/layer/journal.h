@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/text.h"
 #include "layer/files.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct item {
         bool only_time;        /* ITEM_META */
         unsigned slot;
         struct meta before;    /* what may be replaced: type, inode, size, mtime */
+        enum meta_type after;  /* what the layer has */
         struct timespec since; /* what is below a directory that is to go is older */
         char *path;            /* inside */
         char *link;
@@ -37,6 +39,7 @@ struct journal {
         unsigned long long token; /* part of the names of what is not finished */
         char *buffer;
         size_t size;
+        struct text line; /* that is being written */
 };
 
 #define JOURNAL_NONE ((struct journal){0})

@@ -56,7 +56,8 @@ struct change {
         bool passage;              /* not asked for, but above what was: a directory that is not there outside */
         bool top;                  /* the top of a slot */
         bool parent_new;           /* the directory that it is in covers none */
-        bool copy;                 /* made by copying what was covered under this name or another: only where `proofs` are wanted */
+        bool copy;                 /* made by copying what was covered under this name or another; only where `proofs` are wanted,
+                                    * and not of what is in a new directory */
         struct timespec since;     /* of a file in the layer: when it was made; else when the slot was first used */
         struct timespec parent_sure; /* the directory that it is in is the one that was covered, for all times after this */
         struct timespec parent_ctime; /* of that directory outside */

@@ -10,16 +10,45 @@
 
 #define TRIES 3 /* to copy a file that is being written */
 
-int put_meta(const struct layer *layer, int own, int fd, const char **what)
+int into_look(struct into *into, int fd)
 {
-        struct stat from, to;
-        *what = "cannot look at it";
-        if (fstat(own, &from) < 0 || fstat(fd, &to) < 0)
+        struct stat st;
+        struct xattrs list;
+        *into = (struct into){.fd = fd, .inherits = true};
+        if (fstat(fd, &st) < 0)
                 return -errno;
-        uid_t uid = from.st_uid - layer->shift;
-        gid_t gid = from.st_gid - layer->shift;
+        into->device = st.st_dev;
+        if (files_xattrs(fd, "", 0, &list) == 0) {
+                into->inherits = list.count > 0 || (st.st_mode & S_ISGID);
+                files_xattrs_clear(&list);
+        }
+        return 0;
+}
+
+/* Makes the attributes `list`. `bare`: it has none yet. */
+static int set_xattrs(int fd, const struct xattrs *list, bool bare, const char **what)
+{
+        const char *failed = "";
+        int result = bare && !list->count ? 0 : files_set_xattrs(fd, list, &failed);
+        if (result < 0)
+                *what = strcmp(failed, "security.capability") == 0      ? "cannot give it its capabilities"
+                        : strncmp(failed, "system.posix_acl", 16) == 0 ? "cannot give it its access list"
+                                                                        : "cannot give it its extended attributes";
+        return result;
+}
+
+/* As put_meta(), of what is looked at already. */
+static int set_meta(const struct layer *layer, int own, const struct stat *from, int fd, bool bare, const char **what)
+{
+        struct stat to;
+        *what = "cannot look at it";
+        if (fstat(fd, &to) < 0)
+                return -errno;
+        uid_t uid = from->st_uid - layer->shift;
+        gid_t gid = from->st_gid - layer->shift;
+        bool another = uid != to.st_uid || gid != to.st_gid;
         *what = "cannot give it to its owner";
-        if ((uid != to.st_uid || gid != to.st_gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+        if (another && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
                 return -errno;
         struct xattrs list;
         *what = "cannot read its attributes";
@@ -33,18 +62,14 @@ int put_meta(const struct layer *layer, int own, int fd, const char **what)
         *what = "cannot set its permissions";
         if ((to.st_mode & 0600) != 0600 && list.count && chmod(path, to.st_mode | 0600) < 0)
                 result = -errno;
-        const char *failed = "";
-        if (result == 0) {
-                result = files_set_xattrs(fd, &list, &failed);
-                if (result < 0)
-                        *what = strcmp(failed, "security.capability") == 0      ? "cannot give it its capabilities"
-                                : strncmp(failed, "system.posix_acl", 16) == 0 ? "cannot give it its access list"
-                                                                                : "cannot give it its extended attributes";
-        }
+        if (result == 0)
+                result = set_xattrs(fd, &list, bare, what);
+        bool right = !another && bare && !list.count && (from->st_mode & 07777) == (to.st_mode & 07777);
         files_xattrs_clear(&list);
-        struct timespec times[2] = {from.st_atim, from.st_mtim};
+        struct timespec times[2] = {from->st_atim, from->st_mtim};
         /* What is open only to be looked at is named by /proc. */
-        if (result == 0 && fchmod(fd, from.st_mode & 07777) < 0 && (errno != EBADF || chmod(path, from.st_mode & 07777) < 0)) {
+        if (result == 0 && !right && fchmod(fd, from->st_mode & 07777) < 0 &&
+            (errno != EBADF || chmod(path, from->st_mode & 07777) < 0)) {
                 *what = "cannot set its permissions";
                 result = -errno;
         }
@@ -55,59 +80,100 @@ int put_meta(const struct layer *layer, int own, int fd, const char **what)
         return result;
 }
 
-int put_file(const struct layer *layer, int own, int dir, const char *name, const char **what)
+int put_meta(const struct layer *layer, int own, int fd, const char **what)
+{
+        struct stat from;
+        *what = "cannot look at it";
+        return fstat(own, &from) < 0 ? -errno : set_meta(layer, own, &from, fd, false, what);
+}
+
+/* A file that is to become like `from`. Nobody reads in it what they may not read in the end: it begins with no permissions more,
+ * and with those when it will have the right owner. */
+static int make_file(const struct layer *layer, const struct stat *from, const struct into *into, const char *name)
+{
+        if (!name)
+                return files_nameless(into->fd);
+        bool ours = !into->inherits && from->st_uid - layer->shift == geteuid() && from->st_gid - layer->shift == getegid();
+        int fd = openat(into->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ours ? from->st_mode & 0777 : 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+/* Returns the file, open. */
+static int copy_file(const struct layer *layer, int own, struct stat *from, const struct into *into, const char *name, const char **what)
 {
         for (int i = 0; i < TRIES; i++) {
-                struct stat before, after;
+                struct stat after;
                 *what = "cannot make it";
-                cleanup_close int fd = name ? openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
-                                            : files_nameless(dir);
+                cleanup_close int fd = make_file(layer, from, into, name);
                 if (fd < 0)
-                        return name ? -errno : fd;
+                        return fd;
                 *what = "cannot copy it";
-                int result = fstat(own, &before) < 0 ? -errno : files_copy(own, fd);
+                int result = files_copy(own, fd, from);
                 if (result == 0)
-                        result = put_meta(layer, own, fd, what);
-                if (result == 0 && fstat(own, &after) == 0 &&
-                    (before.st_ctim.tv_sec != after.st_ctim.tv_sec || before.st_ctim.tv_nsec != after.st_ctim.tv_nsec))
-                        result = -EAGAIN;
-                if (result == 0)
-                        return name ? 0 : steal_fd(&fd);
+                        result = set_meta(layer, own, from, fd, !into->inherits, what);
+                if (result == 0 && fstat(own, &after) < 0)
+                        result = -errno;
+                if (result == 0 && time_equal(&from->st_ctim, &after.st_ctim))
+                        return steal_fd(&fd);
                 if (name)
-                        unlinkat(dir, name, 0);
-                if (result != -EAGAIN)
+                        unlinkat(into->fd, name, 0);
+                if (result < 0 && result != -EAGAIN)
                         return result;
+                if (fstat(own, from) < 0)
+                        return -errno;
         }
         *what = "a program inside is writing it";
         return -EBUSY;
 }
 
-int put_other(const struct layer *layer, int own, int dir, const char *name, const char **what)
+static int make_link(const struct layer *layer, int own, const struct stat *from, int dir, const char *name)
 {
-        struct stat st;
+        char target[4097];
+        ssize_t n = readlinkat(own, "", target, sizeof target - 1);
+        if (n < 0)
+                return -errno;
+        target[n] = '\0';
+        struct timespec times[2] = {from->st_atim, from->st_mtim};
+        struct stat made;
+        uid_t uid = from->st_uid - layer->shift;
+        gid_t gid = from->st_gid - layer->shift;
+        if (symlinkat(target, dir, name) < 0 || fstatat(dir, name, &made, AT_SYMLINK_NOFOLLOW) < 0 ||
+            ((made.st_uid != uid || made.st_gid != gid) && fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) ||
+            utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
+}
+
+static int put_other(const struct layer *layer, int own, const struct stat *from, const struct into *into, const char *name,
+                     const char **what)
+{
+        if (S_ISLNK(from->st_mode))
+                return make_link(layer, own, from, into->fd, name);
+        if (mknodat(into->fd, name, from->st_mode & (S_IFMT | 0700), from->st_rdev) < 0)
+                return -errno;
+        cleanup_close int made = openat(into->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return made < 0 ? -errno : set_meta(layer, own, from, made, false, what);
+}
+
+int put(const struct layer *layer, int own, const struct into *into, const char *name, int *nameless, struct meta *made,
+        const char **what)
+{
+        struct stat from;
+        if (nameless)
+                *nameless = -1;
         *what = "cannot make it";
-        if (fstat(own, &st) < 0)
+        if (fstat(own, &from) < 0)
                 return -errno;
-        if (S_ISLNK(st.st_mode)) {
-                char target[4097];
-                ssize_t n = readlinkat(own, "", target, sizeof target - 1);
-                if (n < 0)
-                        return -errno;
-                target[n] = '\0';
-                if (symlinkat(target, dir, name) < 0)
-                        return -errno;
-                struct timespec times[2] = {st.st_atim, st.st_mtim};
-                struct stat made;
-                uid_t uid = st.st_uid - layer->shift;
-                gid_t gid = st.st_gid - layer->shift;
-                if (fstatat(dir, name, &made, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    ((made.st_uid != uid || made.st_gid != gid) && fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) ||
-                    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-                        return -errno;
-                return 0;
+        if (!S_ISREG(from.st_mode)) {
+                int result = put_other(layer, own, &from, into, name, what);
+                return result == 0 && made ? files_look(into->fd, name, false, made) : result;
         }
-        if (mknodat(dir, name, st.st_mode & (S_IFMT | 0700), st.st_rdev) < 0)
-                return -errno;
-        cleanup_close int made = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        return made < 0 ? -errno : put_meta(layer, own, made, what);
+        cleanup_close int fd = nameless ? copy_file(layer, own, &from, into, NULL, what) : -EOPNOTSUPP;
+        bool named = fd == -EOPNOTSUPP;
+        if (named)
+                fd = copy_file(layer, own, &from, into, name, what);
+        int result = fd < 0 ? fd : made ? files_look(fd, "", false, made) : 0;
+        if (result == 0 && !named)
+                *nameless = steal_fd(&fd);
+        return result;
 }

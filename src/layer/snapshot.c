@@ -29,6 +29,7 @@ static int make_directory(int dir, const char *name, unsigned mode)
 static int copy_tree(const struct layer *plain, int from, int to, int depth)
 {
         struct names names = {.budget = 1 << 20};
+        struct into into = {.fd = to, .inherits = true};
         const char *what;
         int result = depth > 1000 ? -ELOOP : 0;
         for (int more; result == 0 && (more = names_next(&names, &from, 1)) != 0;) {
@@ -39,13 +40,11 @@ static int copy_tree(const struct layer *plain, int from, int to, int depth)
                         result = own < 0 ? own : files_look(own, "", false, &meta);
                         if (result < 0)
                                 break;
-                        if (meta.type == META_REGULAR) {
-                                result = put_file(plain, own, to, names.items[i], &what);
-                        } else if (meta.type == META_DIRECTORY) {
+                        if (meta.type == META_DIRECTORY) {
                                 cleanup_close int sub = make_directory(to, names.items[i], 0700);
                                 result = sub < 0 ? sub : copy_tree(plain, own, sub, depth + 1);
                         } else {
-                                result = put_other(plain, own, to, names.items[i], &what);
+                                result = put(plain, own, &into, names.items[i], NULL, NULL, &what);
                         }
                 }
         }
@@ -59,6 +58,7 @@ static int prepare_slot(int old, int new, const char *name)
         static const struct layer plain = {.ids = true};
         cleanup_close int from = files_open_directory(old, name);
         cleanup_close int to = from < 0 ? -1 : make_directory(new, name, 0700);
+        const struct into into = {.fd = to, .inherits = true};
         const char *what;
         int result = from < 0 ? from : to < 0 ? to : 0;
         static const char *const files[] = {"cover", "path", NULL}; /* the path last: it makes the slot complete */
@@ -74,13 +74,13 @@ static int prepare_slot(int old, int new, const char *name)
                         cleanup_close int made = make_directory(to, "content", 0700);
                         result = made < 0 ? made : copy_tree(&plain, content, made, 0);
                 } else {
-                        result = put_file(&plain, content, to, "content", &what);
+                        result = put(&plain, content, &into, "content", NULL, NULL, &what);
                 }
         }
         for (const char *const *file = files; *file && result == 0; file++) {
                 cleanup_close int own = files_open_regular(from, *file);
                 if (own != -ENOENT)
-                        result = own < 0 ? own : put_file(&plain, own, to, *file, &what);
+                        result = own < 0 ? own : put(&plain, own, &into, *file, NULL, NULL, &what);
         }
         return result;
 }

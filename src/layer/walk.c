@@ -300,7 +300,8 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        c.copy = w->order->proofs && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
+        /* In a directory that covers none there is nothing that it can be a changed copy of. */
+        c.copy = w->order->proofs && !c.parent_new && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
         if (c.copy)
                 c.since = c.after.btime;
         if (w->layer->shift) {

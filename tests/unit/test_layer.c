@@ -110,7 +110,8 @@ static void test_journal(void **state)
         assert_int_equal(journal_open(&j, dir, &err), -ENOENT);
         assert_int_equal(journal_begin(&j, dir, &err), 0);
         struct item item = {.kind = ITEM_LINK, .forced = true, .slot = 3, .path = (char *)"/a\tb\nc", .link = (char *)"/\377",
-                            .before = {.type = META_REGULAR, .inode = 9, .size = 8, .mtime = {7, 6}, .ctime = {5, 4}}, .since = {3, 2}};
+                            .before = {.type = META_REGULAR, .inode = 9, .size = 8, .mtime = {7, 6}, .ctime = {-5, 4}}, .since = {3, 2},
+                            .after = META_SYMLINK};
         assert_int_equal(journal_add(&j, &item), 0);
         unsigned long long token = j.token;
         assert_int_equal(journal_finish(&j, dir, &err), 0);
@@ -122,7 +123,8 @@ static void test_journal(void **state)
         assert_string_equal(back.path, item.path);
         assert_string_equal(back.link, item.link);
         assert_true(back.kind == ITEM_LINK && back.forced && back.slot == 3 && back.before.inode == 9 && back.before.mtime.tv_nsec == 6 &&
-                    back.since.tv_sec == 3);
+                    back.before.ctime.tv_sec == -5 && back.before.ctime.tv_nsec == 4 && back.since.tv_sec == 3 &&
+                    back.since.tv_nsec == 2 && back.after == META_SYMLINK);
         assert_int_equal(journal_next(&j, &back), 0);
         journal_remove(&j, dir);
         assert_int_equal(journal_open(&j, dir, &err), -ENOENT);

@@ -25,6 +25,7 @@
 #define MARK "user.overlay."
 #define ACL "system.posix_acl_"
 #define CAPABILITY "security.capability"
+#define SMALL (32 << 10) /* bytes; a file that is copied through memory */
 
 static struct timespec time_of(const struct statx_timestamp *t)
 {
@@ -84,24 +85,28 @@ int files_open_directory(int dir, const char *name)
         return fd < 0 ? -errno : fd;
 }
 
+int files_open_content(int dir, const char *name)
+{
+        int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
 int files_open_regular(int dir, const char *name)
 {
-        cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        cleanup_close int fd = files_open_content(dir, name);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
+                return fd < 0 ? fd : -errno;
         return S_ISREG(st.st_mode) ? steal_fd(&fd) : -EINVAL;
 }
 
 int files_open_any(int dir, const char *name)
 {
-        cleanup_close int any = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
-        if (any < 0 || fstat(any, &st) < 0)
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-                return steal_fd(&any);
-        int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        bool readable = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+        int fd = openat(dir, name, (readable ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
         return fd < 0 ? -errno : fd;
 }
 
@@ -122,7 +127,7 @@ int files_names(int dir, void (*take)(void *context, const char *name), void *co
                 return -errno;
         for (ssize_t n; (n = getdents64(dir, &buffer, sizeof buffer)) != 0;) {
                 if (n < 0)
-                        return -errno;
+                        return errno == ENOENT ? 0 : -errno; /* it was removed while it is open */
                 for (char *at = buffer.bytes; at < buffer.bytes + n;) {
                         const struct dirent64 *entry = (const void *)at;
                         const char *name = entry->d_name;
@@ -386,27 +391,44 @@ static int copy_range(int in, int out, off_t from, off_t to)
         return 0;
 }
 
-int files_copy(int from, int to)
+/* A small file without holes, by the two calls that it takes. */
+static int copy_small(int from, int to, size_t size)
 {
-        if (ioctl(to, FICLONE, from) == 0)
+        char content[SMALL];
+        size_t have = 0, done = 0;
+        for (ssize_t n; have < size; have += (size_t)n) {
+                n = pread(from, content + have, size - have, (off_t)have);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EAGAIN; /* it became shorter meanwhile */
+        }
+        for (ssize_t n; done < size; done += (size_t)n) {
+                n = pwrite(to, content + done, size - done, (off_t)done);
+                if (n < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+int files_copy(int from, int to, const struct stat *st)
+{
+        off_t at = 0, end = st->st_size;
+        if (!end || ioctl(to, FICLONE, from) == 0)
                 return 0;
-        struct stat st;
-        if (fstat(from, &st) < 0)
-                return -errno;
-        off_t at = 0;
-        while (at < st.st_size) {
+        if (end <= SMALL && st->st_blocks * 512 >= end)
+                return copy_small(from, to, (size_t)end);
+        while (at < end) {
                 off_t data = lseek(from, at, SEEK_DATA);
                 if (data < 0 && errno == ENXIO)
                         break; /* only a hole is left */
                 off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
                 if (data < 0 || hole < 0)
-                        data = at, hole = st.st_size; /* a file system that tells nothing of holes */
-                int result = copy_range(from, to, data, hole < st.st_size ? hole : st.st_size);
+                        data = at, hole = end; /* a file system that tells nothing of holes */
+                int result = copy_range(from, to, data, hole < end ? hole : end);
                 if (result < 0)
                         return result;
                 at = hole;
         }
-        return ftruncate(to, st.st_size) < 0 ? -errno : 0;
+        return at < end && ftruncate(to, end) < 0 ? -errno : 0; /* it ends in a hole */
 }
 
 size_t files_limit(void)
