@@ -4,43 +4,55 @@
 
 #include "base/cleanup.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* Receives one message. Returns its letter, or 0 when the other end is gone; *fd is the descriptor with it, or -1. */
-static char receive(int control, int *fd)
+/* Receives one message. Returns its letter, or 0 when the other end is gone; *fd is the descriptor with it, or -1, and
+ * *number the number that follows, or 0. */
+static char receive(int control, int *fd, int *number)
 {
-        char letter = 0;
+        char text[16] = "";
         union {
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
         } ancillary;
-        struct iovec part = {&letter, 1};
+        struct iovec part = {text, sizeof text - 1};
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary,
                                  .msg_controllen = sizeof ancillary};
         ssize_t got;
         while ((got = recvmsg(control, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
                 ;
         *fd = -1;
-        struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+        *number = got > 1 ? atoi(text + 1) : 0;
+        struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
         if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
                 memcpy(fd, CMSG_DATA(header), sizeof *fd);
-        return got == 1 ? letter : 0;
+        return got > 0 ? text[0] : 0;
 }
 
 int control_receive_device(int control)
 {
-        int fd;
-        return receive(control, &fd) == 'f' ? fd : -1;
+        int fd, number;
+        return receive(control, &fd, &number) == 'f' ? fd : -1;
 }
 
 static void *listen_to_init(void *context)
 {
         struct mirror *m = context;
-        int fd;
-        while (receive(m->control, &fd))
+        int fd, number;
+        for (char letter; (letter = receive(m->control, &fd, &number));) {
+                if (letter == 'l' && fd >= 0) {
+                        atomic_store(&m->lister, number);
+                        int words = atomic_load(&m->words);
+                        if (words < 0)
+                                atomic_store(&m->words, steal_fd(&fd));
+                        else
+                                dup3(fd, words, O_CLOEXEC); /* under the number that others use at this moment */
+                }
                 if (fd >= 0)
                         close(fd);
+        }
         _exit(0); /* nothing of ours outlives the environment, and nothing has to be written */
 }
 
@@ -51,12 +63,26 @@ void control_listen(struct mirror *m)
                 pthread_detach(thread);
 }
 
-void control_list(const struct mirror *m, const char *path)
+/* To the lister; to init, if there is none (any more). */
+static void say(struct mirror *m, const char *message, int length)
+{
+        if (length <= 0 || length >= CONTROL_ROOM)
+                return;
+        int words = atomic_load(&m->words);
+        if (words < 0 || (send(words, message, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN))
+                (void)!send(m->control, message, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void control_list(struct mirror *m, const char *path)
 {
         char message[CONTROL_ROOM];
-        int length = snprintf(message, sizeof message, "d%s", path);
-        if (length > 0 && (size_t)length < sizeof message)
-                (void)!send(m->control, message, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        say(m, message, snprintf(message, sizeof message, "d%s", path));
+}
+
+void control_walk(struct mirror *m, char order, unsigned names, unsigned up, const char *path)
+{
+        char message[CONTROL_ROOM];
+        say(m, message, snprintf(message, sizeof message, "%c%u %u %s", order, names, up, path));
 }
 
 void control_drop_names(const struct mirror *m)

@@ -4,8 +4,13 @@
  * it or none):
  *
  *      f  to the server: /dev/fuse, opened in the environment; the first message
+ *      l  to the server, followed by a number: the process that lists for it, as init numbers processes; with a socket to it, which takes
+ *         d, w and n
  *      s  to init: drop the names that overlays above keep
  *      d  to init, followed by a name relative to the root: list that directory, for the sake of what the kernel learns by it
+ *      w, n  to init, followed by two numbers and such a name: list what a walk comes to after that directory, in the order in
+ *         which directories are listed (w), or that directory and what comes after it in the order of names (n). The first
+ *         number says how many names that may be, the second how many directories above it the walk may go up to.
  *
  * When init closes it, the server ends.
  */
@@ -20,6 +25,8 @@ int control_receive_device(int control);
 /* Listens in a thread of its own from now on. */
 void control_listen(struct mirror *m);
 /* Asks init to list a directory. Never waits. */
-void control_list(const struct mirror *m, const char *path);
+void control_list(struct mirror *m, const char *path);
+/* Asks init to list what a walk comes to after the directory `path`. Never waits. */
+void control_walk(struct mirror *m, char order, unsigned names, unsigned up, const char *path);
 /* Asks init to drop names. Never waits. */
 void control_drop_names(const struct mirror *m);

@@ -249,6 +249,11 @@ static bool is_readable(const struct mirror *m, int fd, const char *name, const 
         return faccessat(fd, *name ? name : ".", mode, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static ino_t number(unsigned device, ino_t ino)
+{
+        return ino ^ (ino_t)(device & 0xffff) << 48;
+}
+
 static void translate(const struct mirror *m, struct stat *st, unsigned device)
 {
         unsigned other = m->ids > OVERFLOW_ID ? OVERFLOW_ID : 0;
@@ -261,7 +266,15 @@ static void translate(const struct mirror *m, struct stat *st, unsigned device)
                 st->st_gid = other;
                 st->st_mode &= S_ISREG(st->st_mode) ? ~(mode_t)S_ISGID : ~(mode_t)0;
         }
-        st->st_ino ^= (ino_t)(device & 0xffff) << 48;
+        st->st_ino = number(device, st->st_ino);
+}
+
+ino_t look_number(const struct mirror *m, dev_t dev, ino_t ino)
+{
+        size_t i = 0;
+        while (i < m->device_count && m->devices[i].dev != dev)
+                i++;
+        return number((unsigned)i, ino);
 }
 
 /* Fills *seen from seen->st as it is outside. */

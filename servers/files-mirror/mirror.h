@@ -30,6 +30,8 @@ struct mirror {
         size_t device_count;
         struct watcher *watcher; /* NULL: no notification of changes, attributes are kept for a second */
         struct readahead *readahead; /* or NULL */
+        atomic_int lister;   /* the process inside that lists what it was asked to, as the kernel numbers it there; 0: none */
+        atomic_int words;    /* socket to it, or -1 */
         struct dropper *dropper;
         struct fuse_session *session;
         atomic_uint epoch;   /* grows when names changed outside: descriptors opened before may lead elsewhere now */
@@ -86,6 +88,8 @@ size_t directories_expire(struct directories *d, long second);
 int look_directory(struct mirror *m, struct directories *d, uint64_t id);
 /* What stands under `name` in the directory `fd`, which has the rule point `rule`. Returns 0 or a negative errno. */
 int look_name(struct mirror *m, int fd, const struct rule_point *rule, const char *name, struct seen *seen);
+/* The number that a file has here which was seen on the file system `dev`. Lock of the tree held. */
+ino_t look_number(const struct mirror *m, dev_t dev, ino_t ino);
 /* What stands where a node is. */
 int look_node(struct mirror *m, struct directories *d, uint64_t id, struct seen *seen);
 /* Opens the file that a node is. Returns the descriptor or a negative errno. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Names for the kernel: see names.h. */
 #include "mirror.h"
-#include "control.h"
+#include "ahead.h"
 #include "drop.h"
 #include "names.h"
 #include "record.h"
@@ -113,24 +113,6 @@ static double told_absent(struct mirror *m, uint64_t directory, int fd, const ch
         return changed ? KEPT_UNWATCHED : kept;
 }
 
-#define LOOKED_UP 8 /* names found one by one in a directory, after which the rest is worth a listing */
-
-/* Names are being looked up one by one, each a request. A listing tells the kernel all of a directory's names and
- * attributes in a few; it has to be asked for from inside, because the kernel takes them only as an answer. */
-static void notice_lookup(struct mirror *m, uint64_t directory)
-{
-        cleanup_free char *path = NULL;
-        pthread_mutex_lock(&m->tree.lock);
-        struct node *node = node_find(&m->tree, directory);
-        if (node && !node->listed && node->watch > 0 && ++node->looked_up == LOOKED_UP) {
-                node->listed = true;
-                path = node_path(&m->tree, node);
-        }
-        pthread_mutex_unlock(&m->tree.lock);
-        if (path)
-                control_list(m, path[1] ? path + 1 : ".");
-}
-
 void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
         struct mirror *m = fuse_req_userdata(req);
@@ -154,7 +136,7 @@ void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         else if (fuse_reply_entry(req, &entry) < 0 && entry.ino)
                 leave(m, entry.ino, 1); /* whoever asked was killed */
         if (result == 0 && entry.ino)
-                notice_lookup(m, parent);
+                ahead_looked_up(m, parent);
 }
 
 void answer_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups)
@@ -195,16 +177,32 @@ static int listing(uint64_t id, int directory, off_t offset)
         return fd;
 }
 
+/* Two list a directory at the same time (ahead.h): the second is not told again what the kernel has just
+ * been told of a name. Without a node's id an entry is a name and no more. */
+static bool is_known(struct mirror *m, uint64_t directory, const char *name, struct fuse_entry_param *entry)
+{
+        pthread_mutex_lock(&m->tree.lock);
+        const struct node *parent = node_find(&m->tree, directory);
+        const struct node *node = parent ? node_child(&m->tree, parent, name) : NULL;
+        bool known = node && node->lookups;
+        if (known) {
+                entry->attr.st_ino = look_number(m, (dev_t)node->dev, (ino_t)node->ino);
+                entry->attr.st_mode = node->type;
+        }
+        pthread_mutex_unlock(&m->tree.lock);
+        return known;
+}
+
 /* Adds one entry. Returns the room it took, 0 for one that is not shown, or a negative number when there is no
  * room. */
 static ssize_t list_entry(fuse_req_t req, uint64_t id, int fd, const struct rule_point *rule, double keeps,
-                          unsigned changes, const struct kernel_dirent *dirent, char *out, size_t room)
+                          bool again, unsigned changes, const struct kernel_dirent *dirent, char *out, size_t room)
 {
         struct mirror *m = fuse_req_userdata(req);
         struct fuse_entry_param entry = {.attr = {.st_ino = dirent->ino, .st_mode = (mode_t)dirent->type << 12}};
         bool dot = dirent->name[0] == '.' && (!dirent->name[1] || (dirent->name[1] == '.' && !dirent->name[2]));
         struct seen seen;
-        if (!dot) {
+        if (!dot && !(again && is_known(m, id, dirent->name, &entry))) {
                 size_t needed = fuse_add_direntry_plus(req, NULL, 0, dirent->name, NULL, 0);
                 if (needed > room)
                         return -1;
@@ -230,6 +228,7 @@ void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
         const struct rule_point *rule = NULL;
         double kept = KEPT_UNWATCHED;
         unsigned changes = atomic_load(&m->changes);
+        pid_t pid = fuse_req_ctx(req)->pid; /* now: a reply is the end of the request */
         int fd = prepare(m, id, &rule, &kept);
         if (fd >= 0)
                 fd = listing(id, fd, offset);
@@ -245,7 +244,7 @@ void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
         size_t room = size < SERVE_ROOM ? size : SERVE_ROOM, used = 0;
         const size_t least = sizeof(struct kernel_dirent) + NAME_ROOM + 8;
         off_t at = offset;
-        bool full = false;
+        bool full = false, again = kept == KEPT_WATCHED && ahead_is_listed(m, id, changes);
         long got = 0;
         while (!full) {
                 /* An entry of the kernel's answer takes about five times the room of what is read here. */
@@ -255,7 +254,8 @@ void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
                         break;
                 for (long i = 0; i < got;) {
                         const struct kernel_dirent *dirent = (const void *)(entries + i);
-                        ssize_t taken = list_entry(req, id, fd, rule, kept, changes, dirent, keeps->buffer + used, room - used);
+                        ssize_t taken = list_entry(req, id, fd, rule, kept, again, changes, dirent,
+                                                   keeps->buffer + used, room - used);
                         full = taken < 0;
                         if (full)
                                 break;
@@ -275,5 +275,9 @@ void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset
                 fuse_reply_err(req, code);
         else
                 fuse_reply_buf(req, keeps->buffer, used);
+        if (offset == 0)
+                ahead_listing(m, id, pid, changes);
+        else if (used == 0 && !code)
+                ahead_listed(m, id);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Small files of a directory that is being read: see readahead.h. */
 #include "readahead.h"
+#include "ahead.h"
 #include "serve.h"
 
 #include "base/cleanup.h"
@@ -17,6 +18,7 @@ struct reading {
         unsigned wanted;   /* files to be stored now */
         off_t at;          /* how far its entries were seen */
         bool done;
+        bool whole;        /* beside it, files were read as well */
         unsigned used;     /* when it was last noted, for choosing the one to give up */
 };
 
@@ -26,6 +28,8 @@ struct readahead {
         pthread_mutex_t lock;
         pthread_cond_t wanted;
         struct reading readings[READAHEAD_DIRECTORIES];
+        uint64_t queue[READAHEAD_QUEUE]; /* directories to be stored whole, a ring */
+        size_t first, queued;
         unsigned clock;
         bool ended;
 };
@@ -51,9 +55,24 @@ void readahead_note(struct mirror *m, uint64_t id)
         if (reading->directory != directory)
                 *reading = (struct reading){.directory = directory};
         reading->used = ++r->clock;
-        if (++reading->requests > 1 && !reading->done && !reading->wanted) {
-                unsigned window = reading->requests < 8 ? 2U << reading->requests : READAHEAD_WINDOW;
+        if (++reading->requests == 2)
+                reading->whole = ahead_read(m, directory);
+        if (reading->requests > 1 && !reading->done && !reading->wanted) {
+                unsigned window = reading->requests < 8 && !reading->whole ? 2U << reading->requests : READAHEAD_WINDOW;
                 reading->wanted = window < READAHEAD_WINDOW ? window : READAHEAD_WINDOW;
+                pthread_cond_signal(&r->wanted);
+        }
+        pthread_mutex_unlock(&r->lock);
+}
+
+void readahead_directory(struct mirror *m, uint64_t directory)
+{
+        struct readahead *r = m->readahead;
+        if (!r)
+                return;
+        pthread_mutex_lock(&r->lock);
+        if (r->queued < READAHEAD_QUEUE) {
+                r->queue[(r->first + r->queued++) % READAHEAD_QUEUE] = directory;
                 pthread_cond_signal(&r->wanted);
         }
         pthread_mutex_unlock(&r->lock);
@@ -105,7 +124,7 @@ static bool store_some(struct mirror *m, uint64_t directory, off_t *at, unsigned
         if (fd < 0 || (*at && lseek(fd, *at, SEEK_SET) < 0))
                 return false;
         unsigned unknown = 0;
-        for (unsigned seen = 0; wanted && seen < 4 * READAHEAD_WINDOW;) {
+        for (unsigned seen = 0; wanted && seen < 4 * READAHEAD_WHOLE;) {
                 long got = syscall(SYS_getdents64, fd, entries, sizeof entries);
                 if (got <= 0) { /* names that the kernel did not know this time may be known the next */
                         *at = 0;
@@ -136,6 +155,17 @@ static void *read_ahead(void *context)
                 for (size_t i = 0; i < READAHEAD_DIRECTORIES; i++)
                         if (r->readings[i].wanted)
                                 reading = &r->readings[i];
+                if (!reading && r->queued) {
+                        uint64_t directory = r->queue[r->first];
+                        off_t at = 0;
+                        r->first = (r->first + 1) % READAHEAD_QUEUE;
+                        r->queued--;
+                        open = true;
+                        pthread_mutex_unlock(&r->lock);
+                        store_some(r->m, directory, &at, READAHEAD_WHOLE);
+                        pthread_mutex_lock(&r->lock);
+                        continue;
+                }
                 if (!reading && open) {
                         struct timespec soon;
                         clock_gettime(CLOCK_REALTIME, &soon);

@@ -15,9 +15,13 @@
 
 #define READAHEAD_FILE 16384    /* bytes; larger files are left to those who read them */
 #define READAHEAD_WINDOW 128    /* files stored in one go, at most */
+#define READAHEAD_WHOLE 1024    /* of a directory that is given whole */
+#define READAHEAD_QUEUE 64      /* such directories that wait */
 #define READAHEAD_DIRECTORIES 8 /* in which reading is noticed at the same time */
 
 struct readahead *readahead_start(struct mirror *m);
 void readahead_end(struct readahead *r);
 /* A file was read from its beginning because somebody asked for it. */
 void readahead_note(struct mirror *m, uint64_t id);
+/* All small files of a directory are to be stored; may do nothing. */
+void readahead_directory(struct mirror *m, uint64_t directory);

@@ -222,7 +222,7 @@ static void collect(struct mirror *m, const struct inotify_event *event, struct 
                 add_followers(m, news, directory, event->name);
         if (event->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) {
                 add(news, directory, NULL, NULL);
-                directory->listed = false;
+                directory->listed = directory->complete = false;
                 directory->looked_up = 0;
                 news->names = true;
                 if (child) {

@@ -123,7 +123,7 @@ static void remove_top(void)
 
 static struct mirror *prepare(void)
 {
-        static struct mirror m = {.control = -1, .record = -1, .ids = 65536, .node_limit = 1000};
+        static struct mirror m = {.control = -1, .record = -1, .words = -1, .ids = 65536, .node_limit = 1000};
         static struct keeps keeps;
         static const struct fuse_custom_io io = {.writev = take_reply, .read = no_request};
         char name[32];

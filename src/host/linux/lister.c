@@ -3,7 +3,9 @@
 #include "host/linux/lister.h"
 
 #include "base/cleanup.h"
+#include "host/linux/ahead.h"
 #include "host/linux/kernel.h"
+#include "host/linux/pass.h"
 
 #include <elf.h>
 #include <limits.h>
@@ -11,18 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#define ENTRIES_LIMIT (1 << 20) /* bytes of names: a directory of more than about 30,000 is not worth it */
 #define TOUCH_LIMIT (512 << 10) /* bytes of a file: what is mapped at the start of a program lies at its beginning */
 #define HEADERS 64              /* program headers that are looked through */
-
-static void list(int mirror, const char *path)
-{
-        char entries[16384];
-        long got, all = 0;
-        cleanup_close int fd = kernel_open_below(mirror, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        while (fd >= 0 && all < ENTRIES_LIMIT && (got = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
-                all += got;
-}
 
 /* Links are followed, as who executes it will, but never out of the mirror. Returns the file, or -1. */
 static int touch(int mirror, const char *path)
@@ -96,6 +88,65 @@ static void touch_named(int mirror, const char *program)
         }
 }
 
+struct orders {
+        int mirror, words;
+};
+
+static void obey(int mirror, int words, const char *word, bool far);
+
+/* A walk: its first letter says how, then stand two numbers and the directory. Returns where that stands in the word, 0 for another
+ * word. */
+static int walk_word(const char *word, long *names, int *up)
+{
+        int path = 0;
+        return (word[0] == 'w' || word[0] == 'n') && sscanf(word + 1, "%ld %d %n", names, up, &path) == 2 ? path + 1 : 0;
+}
+
+/* Between two directories of a walk: somebody waits for what is asked for now, so that comes first. A walker who came to a directory
+ * that is not known yet has overtaken the walk, or is elsewhere by now, and so goes the walk. Names that are looked up may be in
+ * several places at once. */
+static bool go_on(struct ahead *a)
+{
+        const struct orders *o = a->context;
+        char word[PATH_MAX];
+        ssize_t got;
+        while ((got = recv(o->words, word, sizeof word - 1, MSG_DONTWAIT | MSG_PEEK)) > 0) {
+                long names;
+                int up, path;
+                word[got] = '\0';
+                if (word[0] == 'w' && (path = walk_word(word, &names, &up)) && !ahead_catch_up(a, word + path, names))
+                        return false;
+                got = recv(o->words, word, sizeof word - 1, MSG_DONTWAIT);
+                if (word[0] != 'w')
+                        obey(o->mirror, o->words, word, false);
+        }
+        return got < 0;
+}
+
+static bool go_on_always(struct ahead *a)
+{
+        (void)a;
+        return true;
+}
+
+/* `far`: walks go further than their first directory. */
+static void obey(int mirror, int words, const char *word, bool far)
+{
+        struct orders orders = {mirror, words};
+        struct ahead a = {.root = mirror, .by_name = word[0] != 'w', .names = 1, .go_on = go_on_always, .context = &orders};
+        int path = walk_word(word, &a.names, &a.up);
+        if (word[0] == 't')
+                touch_named(mirror, word + 1);
+        if (word[0] == 'd')
+                path = 1;
+        else if (far)
+                a.go_on = go_on;
+        else
+                a.names = 1;
+        if (path)
+                ahead_walk(&a, word + path);
+}
+
 static _Noreturn void live(int mirror, int words)
 {
         prctl(PR_SET_NAME, "paddock-lister", 0, 0, 0);
@@ -107,14 +158,11 @@ static _Noreturn void live(int mirror, int words)
                 _exit(1);
         close_range(0, 2, 0);
         close_range(5, ~0U, 0);
-        char path[PATH_MAX];
+        char order[PATH_MAX];
         ssize_t got;
-        while ((got = recv(4, path, sizeof path - 1, 0)) > 0) {
-                path[got] = '\0';
-                if (path[0] == 'd')
-                        list(3, path + 1);
-                else if (path[0] == 't')
-                        touch_named(3, path + 1);
+        while ((got = recv(4, order, sizeof order - 1, 0)) > 0) {
+                order[got] = '\0';
+                obey(3, 4, order, true);
         }
         _exit(0);
 }
@@ -128,10 +176,14 @@ static void start(struct lister *lister)
         if (pid == 0)
                 live(lister->mirror, sockets[1]);
         close(sockets[1]);
-        if (pid < 0)
+        if (pid < 0) {
                 close(sockets[0]);
-        else
-                lister->words = sockets[0];
+                return;
+        }
+        lister->words = sockets[0];
+        char told[16];
+        int length = snprintf(told, sizeof told, "l%d", (int)pid);
+        pass_send(lister->control, told, (size_t)length, lister->words); /* one process to be woken less with each word */
 }
 
 void lister_ask(struct lister *lister, const char *word, size_t length)

@@ -7,6 +7,7 @@
  *
  *  - 'd' PATH: lists a directory. The server asks for it (control.h in servers/files-mirror) when names of one directory are looked
  *    up one after another, each with a request of its own.
+ *  - 'w', 'n' NAMES UP PATH: lists what a walk comes to after a directory (ahead.h), when several were gone through beside it.
  *  - 't' PATH: touches a program, its interpreter and its C library. Init asks for it while it still builds the view.
  *
  * It is a process of its own, since a file system outside that does not answer must not hold up init. It lives in the
@@ -19,11 +20,12 @@
 
 struct lister {
         int mirror; /* its root, or -1: nothing can be asked for */
+        int control; /* to the mirror's server, who is told the number of the process */
         int words;  /* to the process, or -1: there is none */
 };
-#define LISTER_NONE ((struct lister){.mirror = -1, .words = -1})
+#define LISTER_NONE ((struct lister){.mirror = -1, .control = -1, .words = -1})
 
-/* Has it do what `word` says ('d' or 't', then a name relative to the mirror's root; `length` bytes). Never waits; may do
+/* Has it do what `word` says ('d', 'w', 'n' or 't', and what belongs to it; `length` bytes). Never waits; may do
  * nothing. */
 void lister_ask(struct lister *lister, const char *word, size_t length);
 /* Has the program touched that argv[0] names. */

@@ -162,6 +162,7 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
                 good = fsconfig(context, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) == 0;
         good = good && fsconfig(context, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) == 0 &&
                fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0 &&
+               fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) == 0 && /* no times of access: nobody asks for new ones */
                fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
         cleanup_close int tree = good ? fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV) : -1;
         if (tree < 0) {
@@ -175,6 +176,7 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
         if (kernel_attach(tree, point) < 0)
                 return error_sys(err, errno, "cannot attach the mirror of the main system");
         w->lister.mirror = w->mirror = steal_fd(&tree);
+        w->lister.control = control;
         lister_touch(&w->lister, w->launch->argv[0]);
         return 0;
 }
@@ -201,7 +203,7 @@ bool mirror_obey(const struct plan *plan, int control, struct lister *lister)
                 return false;
         if (n == 1 && word[0] == 's')
                 forget_names(plan);
-        else if (n > 1 && word[0] == 'd')
+        else if (n > 1 && strchr("dwn", word[0]))
                 lister_ask(lister, word, (size_t)n);
         return true;
 }
