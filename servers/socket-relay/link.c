@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* A connection: what it passes on, and how it ends. See relay.h for the theory. */
+#include "closer.h"
+#include "relay.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+union ancillary {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int) * RELAY_DESCRIPTORS) + CMSG_SPACE(sizeof(struct timespec)) + 64];
+};
+
+/* A message that was looked at: `size` bytes in the buffer. */
+struct looked {
+        ssize_t size;
+        int fds[RELAY_DESCRIPTORS];
+        size_t count;
+        bool more;   /* descriptors come with it, and were not taken */
+        bool marked; /* SO_TIMESTAMP was answered: it is a message, not the end */
+};
+
+/* What became of one piece. */
+enum piece { PIECE_PASSED, PIECE_EMPTY, PIECE_FULL, PIECE_LATER, PIECE_END, PIECE_REFUSED, PIECE_BROKEN };
+
+static void queue(struct relay *r, struct link *l, bool later)
+{
+        if (l->queue != QUEUED_NOT)
+                return;
+        struct link **list = later ? &r->later : &r->ready;
+        l->queue = later ? QUEUED_LATER : QUEUED_READY;
+        l->queued = *list;
+        *list = l;
+}
+
+/* Looks at the next `length` bytes, or the next message. `take`: with its descriptors. Returns 0 or a negative errno. */
+static int look(struct relay *r, int fd, size_t length, bool take, struct looked *looked)
+{
+        union ancillary ancillary;
+        struct iovec part = {r->buffer, length};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        if (take) {
+                message.msg_control = &ancillary;
+                message.msg_controllen = sizeof ancillary;
+        }
+        looked->count = 0;
+        looked->marked = false;
+        looked->size = recvmsg(fd, &message, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (looked->size < 0)
+                return -errno;
+        looked->more = message.msg_flags & MSG_CTRUNC;
+        for (struct cmsghdr *c = take ? CMSG_FIRSTHDR(&message) : NULL; c; c = CMSG_NXTHDR(&message, c)) {
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+                        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                        memcpy(looked->fds + looked->count, CMSG_DATA(c), count * sizeof(int));
+                        looked->count += count;
+                } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMP) {
+                        looked->marked = true;
+                }
+        }
+        return 0;
+}
+
+/* How many bytes of the stream lie before the first descriptor. `size` bytes, looked at just now, reach up to it. */
+static size_t before_descriptors(struct relay *r, int fd, size_t size)
+{
+        struct looked looked;
+        size_t without = 0, with = size; /* a look at so many bytes shows none, or some */
+        while (with - without > 1) {
+                size_t middle = without + (with - without) / 2;
+                if (look(r, fd, middle, false, &looked) < 0)
+                        return 0;
+                *(looked.more ? &with : &without) = middle;
+        }
+        return without;
+}
+
+static ssize_t pass(int fd, const char *data, size_t size, const int *fds, size_t count)
+{
+        union ancillary ancillary;
+        struct iovec part = {(char *)data, size};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        if (count) {
+                message.msg_control = &ancillary;
+                message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+                header->cmsg_level = SOL_SOCKET;
+                header->cmsg_type = SCM_RIGHTS;
+                header->cmsg_len = CMSG_LEN(count * sizeof(int));
+                memcpy(CMSG_DATA(header), fds, count * sizeof(int));
+        }
+        ssize_t passed = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return passed < 0 ? -errno : passed;
+}
+
+/* Removes bytes that were passed on from the stream's queue. They were looked at, so they are there. */
+static void remove_bytes(int fd, size_t size)
+{
+        char nothing[4096];
+        struct iovec parts[RELAY_ROOM / sizeof nothing];
+        while (size) {
+                size_t count = 0, left = size;
+                for (; left && count < sizeof parts / sizeof *parts; count++) {
+                        parts[count] = (struct iovec){nothing, left < sizeof nothing ? left : sizeof nothing};
+                        left -= parts[count].iov_len;
+                }
+                struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+                ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+                if (got <= 0)
+                        return;
+                size -= (size_t)got;
+        }
+}
+
+/* The socket that is to take a large message gets the room. Has it been too small? */
+static bool give_room(int fd, size_t size)
+{
+        int had = 0, has = 0, wanted = (int)size + 4096;
+        socklen_t length = sizeof had;
+        getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &had, &length);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+        getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &has, &length);
+        return has > had;
+}
+
+/* What an error of sending means. */
+static enum piece refusal(ssize_t error)
+{
+        switch (error) {
+        case -EAGAIN:
+                return PIECE_FULL;
+        case -EINTR:
+        case -ENOMEM:
+        case -ENOBUFS:
+        case -ETOOMANYREFS: /* too many descriptors under way */
+                return PIECE_LATER;
+        case -EPIPE:
+        case -ECONNRESET:
+                return PIECE_REFUSED;
+        default:
+                return PIECE_BROKEN;
+        }
+}
+
+static enum piece pass_stream(struct relay *r, int from, int to)
+{
+        struct looked looked;
+        int result = look(r, from, RELAY_ROOM, false, &looked);
+        if (result < 0)
+                return result == -EAGAIN ? PIECE_EMPTY : PIECE_END;
+        if (!looked.size)
+                return PIECE_END;
+        size_t size = (size_t)looked.size;
+        if (looked.more) {
+                size_t before = before_descriptors(r, from, size);
+                if (before) {
+                        size = before;
+                } else if (!closer_has_room(r->closer, RELAY_DESCRIPTORS)) {
+                        return PIECE_LATER;
+                } else if (look(r, from, size, true, &looked) < 0 || looked.more) {
+                        closer_take(r->closer, looked.fds, looked.count);
+                        return PIECE_LATER; /* no descriptor was left */
+                }
+        }
+        ssize_t passed = pass(to, r->buffer, size, looked.fds, looked.count);
+        closer_take(r->closer, looked.fds, looked.count);
+        if (passed < 0)
+                return refusal(passed);
+        remove_bytes(from, (size_t)passed);
+        return PIECE_PASSED;
+}
+
+/* The buffer for a message of `size` bytes. False: there is none so large. */
+static bool make_room(struct relay *r, size_t size)
+{
+        if (size > RELAY_LARGEST)
+                return false;
+        char *larger = size > r->room ? realloc(r->buffer, size) : r->buffer;
+        if (!larger)
+                return false;
+        if (size > r->room)
+                r->room = size;
+        r->buffer = larger;
+        return true;
+}
+
+/* `end`: an empty message that does not say when it came is the end. */
+static enum piece pass_message(struct relay *r, int from, int to, bool end)
+{
+        struct looked looked;
+        if (!closer_has_room(r->closer, RELAY_DESCRIPTORS))
+                return PIECE_LATER;
+        int result = look(r, from, r->room, true, &looked);
+        if (result < 0)
+                return result == -EAGAIN ? PIECE_EMPTY : PIECE_END;
+        if (end && !looked.size && !looked.marked)
+                return PIECE_END;
+        enum piece piece = PIECE_LATER;
+        ssize_t passed = 0;
+        if ((size_t)looked.size > r->room) {
+                piece = make_room(r, (size_t)looked.size) ? PIECE_LATER : PIECE_BROKEN;
+        } else if (!looked.more) {
+                passed = pass(to, r->buffer, (size_t)looked.size, looked.fds, looked.count);
+                if (passed == -EMSGSIZE && give_room(to, (size_t)looked.size))
+                        passed = pass(to, r->buffer, (size_t)looked.size, looked.fds, looked.count);
+                piece = passed < 0 ? refusal(passed) : PIECE_PASSED;
+        }
+        closer_take(r->closer, looked.fds, looked.count);
+        if (piece == PIECE_PASSED || (!end && piece > PIECE_LATER)) /* a datagram to nobody is lost, as it always was */
+                (void)!recv(from, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+        return !end && piece > PIECE_LATER ? PIECE_PASSED : piece;
+}
+
+/* One way, for a turn. Returns false when the link has ended. */
+static bool work_way(struct relay *r, struct link *l, int side)
+{
+        int from = l->end[side].fd, to = l->end[!side].fd, type = l->grant->type;
+        for (int i = 0; l->readable[side] && l->writable[!side] && !l->ended[side]; i++) {
+                if (i == RELAY_TURN) {
+                        queue(r, l, false);
+                        return true;
+                }
+                enum piece piece = type == SOCK_STREAM ? pass_stream(r, from, to) : pass_message(r, from, to, type != SOCK_DGRAM);
+                switch (piece) {
+                case PIECE_PASSED:
+                        grant_used(r, l->grant); /* of DGRAM it is not known before */
+                        break;
+                case PIECE_EMPTY:
+                        l->readable[side] = false;
+                        break;
+                case PIECE_FULL:
+                        l->writable[!side] = false;
+                        if (type == SOCK_DGRAM) /* the kernel tells only those who asked again */
+                                queue(r, l, true);
+                        break;
+                case PIECE_LATER:
+                        queue(r, l, true);
+                        return true;
+                case PIECE_END:
+                        l->ended[side] = true;
+                        shutdown(to, SHUT_WR);
+                        break;
+                case PIECE_REFUSED: /* nobody reads there any more: whoever writes here is to know */
+                        l->ended[side] = true;
+                        shutdown(from, SHUT_RD);
+                        break;
+                case PIECE_BROKEN:
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* A connection to the outer socket. 0, -EAGAIN when its queue is full, or another negative errno. */
+static int connect_outer(struct relay *r, struct link *l)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", l->grant->outer);
+        int fd = l->end[OUTER].fd;
+        if (fd < 0)
+                fd = socket(AF_UNIX, l->grant->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        l->end[OUTER].fd = fd;
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+                return -errno;
+        int on = 1;
+        if (l->grant->type == SOCK_SEQPACKET)
+                setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on);
+        l->readable[OUTER] = l->writable[OUTER] = true;
+        l->ended[OUTER] = l->grant->type == SOCK_DGRAM; /* nothing comes back */
+        return relay_watch(r, &l->end[OUTER], EPOLLIN | EPOLLOUT | EPOLLET);
+}
+
+static bool has_bytes(int fd)
+{
+        int bytes = 0;
+        return ioctl(fd, SIOCINQ, &bytes) == 0 && bytes > 0;
+}
+
+void link_work(struct relay *r, struct link *l)
+{
+        if (l->dead)
+                return;
+        if (!l->connected) {
+                int result = connect_outer(r, l);
+                if (result == -EAGAIN && (!l->hung_up[INNER] || has_bytes(l->end[INNER].fd))) {
+                        queue(r, l, true);
+                        return;
+                }
+                if (result < 0) {
+                        if (result != -EAGAIN && result != l->grant->failed) {
+                                l->grant->failed = result;
+                                control_tell(r, l->grant, RELAY_FAILED);
+                        }
+                        link_end(r, l);
+                        return;
+                }
+                l->grant->failed = 0;
+                l->connected = true;
+        }
+        bool going = work_way(r, l, INNER) && work_way(r, l, OUTER);
+        for (int side = 0; side < 2 && going; side++) /* what hung up takes nothing any more */
+                if (l->ended[side] && (l->ended[!side] || l->hung_up[side]) && l->grant->type != SOCK_DGRAM)
+                        going = false;
+        if (!going)
+                link_end(r, l);
+}
+
+void link_event(struct relay *r, struct link *l, int side, uint32_t events)
+{
+        if (l->dead)
+                return;
+        l->readable[side] |= (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0;
+        l->writable[side] |= (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+        l->hung_up[side] |= (events & EPOLLHUP) != 0;
+        if (l->connected || l->queue == QUEUED_NOT)
+                link_work(r, l);
+}
+
+int link_start(struct relay *r, struct grant *g, int inner)
+{
+        struct link *l = memory_new(sizeof *l);
+        *l = (struct link){.end = {{SOURCE_INNER, inner}, {SOURCE_OUTER, -1}}, .grant = g, .next = g->links};
+        l->readable[INNER] = l->writable[INNER] = true;
+        int on = 1;
+        if (g->type == SOCK_SEQPACKET)
+                setsockopt(inner, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on);
+        if (g->links)
+                g->links->previous = l;
+        g->links = l;
+        g->count++;
+        r->links++;
+        int result = relay_watch(r, &l->end[INNER], EPOLLIN | EPOLLOUT | EPOLLET);
+        if (result < 0)
+                link_end(r, l);
+        else
+                link_work(r, l);
+        return result;
+}
+
+uint64_t link_end(struct relay *r, struct link *l)
+{
+        uint64_t lost = 0;
+        if (l->dead)
+                return 0;
+        l->dead = true;
+        for (int side = 0; side < 2; side++) {
+                int fd = l->end[side].fd, bytes = 0;
+                if (fd < 0)
+                        continue;
+                if (ioctl(fd, SIOCINQ, &bytes) == 0 && bytes > 0)
+                        lost += (uint64_t)bytes;
+                shutdown(fd, SHUT_RDWR);
+                close(fd);
+                l->end[side].fd = -1;
+        }
+        if (l->previous)
+                l->previous->next = l->next;
+        else
+                l->grant->links = l->next;
+        if (l->next)
+                l->next->previous = l->previous;
+        l->next = r->dead;
+        r->dead = l;
+        l->grant->count--;
+        r->links--;
+        grant_lost_link(r, l->grant);
+        return lost;
+}
+
+void link_turn(struct relay *r, struct link **list)
+{
+        struct link *l = *list, *next;
+        *list = NULL;
+        for (; l; l = next) {
+                next = l->queued;
+                l->queued = NULL;
+                l->queue = QUEUED_NOT;
+                if (l->grant->type == SOCK_DGRAM)
+                        l->writable[OUTER] = true; /* tried again */
+                link_work(r, l);
+        }
+}
