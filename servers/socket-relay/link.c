@@ -52,7 +52,7 @@ static int look(struct relay *r, int fd, size_t length, bool take, struct looked
                 message.msg_controllen = sizeof ancillary;
         }
         looked->count = 0;
-        looked->marked = false;
+        looked->marked = looked->more = false;
         looked->size = recvmsg(fd, &message, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (looked->size < 0)
                 return -errno;

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "description/parser.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -38,12 +39,10 @@ static char *directory_of(const char *file, bool regular)
         return realpath(directory ? directory : ".", NULL);
 }
 
-int description_load(struct environment *e, const char *file, struct text *problems, struct error *err)
+int description_read(const char *file, struct text *content, char **directory, struct error *err)
 {
         bool standard = strcmp(file, "-") == 0;
-        const char *origin = standard ? "<stdin>" : file;
-        cleanup_free char *name = text_escape(origin);
-        *e = (struct environment){0};
+        cleanup_free char *name = text_escape(standard ? "<stdin>" : file);
 
         cleanup_close int opened = standard ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (!standard && opened < 0)
@@ -53,17 +52,28 @@ int description_load(struct environment *e, const char *file, struct text *probl
         if (fstat(fd, &st) < 0)
                 return error_sys(err, errno, "cannot read the description %s", name);
 
-        cleanup_text struct text content = {0};
-        int code = read_all(fd, &content);
+        int code = read_all(fd, content);
         if (code == EFBIG)
                 return error_set(err, EFBIG, "%s is too big for a description: the limit is %d KiB", name,
                                  DESCRIPTION_SIZE_LIMIT / 1024);
         if (code)
                 return error_sys(err, code, "cannot read the description %s", name);
-
-        cleanup_free char *directory = directory_of(file, !standard && S_ISREG(st.st_mode));
-        if (!directory)
+        *directory = directory_of(file, !standard && S_ISREG(st.st_mode));
+        if (!*directory)
                 return error_sys(err, errno, "cannot tell which directory the names in %s are relative to", name);
+        return 0;
+}
+
+int description_load(struct environment *e, const char *file, struct text *problems, struct error *err)
+{
+        const char *origin = strcmp(file, "-") == 0 ? "<stdin>" : file;
+        cleanup_text struct text content = {0};
+        cleanup_free char *directory = NULL;
+        *e = (struct environment){0};
+        int result = description_read(file, &content, &directory, err);
+        if (result < 0)
+                return result;
+        cleanup_free char *name = text_escape(origin);
         if (description_parse(e, content.data, content.length, origin, directory, problems) < 0)
                 return error_set(err, EINVAL, "%s does not describe an environment", name);
         return 0;

@@ -7,40 +7,24 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "description/parser.h"
 #include "description/yaml.h"
 
 #include <string.h>
 
-struct parser {
-        struct environment *e;
-        struct problems *problems;
-        const char *directory;
-        int *lines; /* of each rule in the view, for "first on line" */
-        size_t line_count, line_capacity;
-};
-
-/* Reports on a node. */
-#define complain(p, node, ...) problem_add((p)->problems, (node)->line, (node)->column, __VA_ARGS__)
-
 static const char later[] = "'%s' is known, but not available in this version of paddock";
 
-/* Is `node` the scalar `word`? */
-static bool is_word(const struct node *node, const char *word)
+bool parser_is_word(const struct node *node, const char *word)
 {
         return node->length == strlen(word) && memcmp(node->text, word, node->length) == 0;
 }
 
-/* Is there nothing after the colon? */
-static bool is_nothing(const struct node *node)
+bool parser_is_nothing(const struct node *node)
 {
         return node->kind == NODE_SCALAR && node->plain && !node->length && !node->unusable;
 }
 
-/*
- * The characters of a scalar, or NULL after reporting why there are none to be had. `key` is the word whose value this
- * is, `takes` what it takes, with its article.
- */
-static const char *scalar(struct parser *p, const struct node *node, const char *key, const char *takes)
+const char *parser_scalar(struct parser *p, const struct node *node, const char *key, const char *takes)
 {
         if (node->unusable)
                 return NULL;
@@ -55,9 +39,7 @@ static const char *scalar(struct parser *p, const struct node *node, const char 
         return NULL;
 }
 
-/* Reports a word that is none of `known` (NULL-terminated), with the nearest or, when none is near, the first
- * `available` of them: the words of later versions come after these. */
-static void complain_unknown(struct parser *p, const struct node *node, const char *what, const char *const *known,
+void parser_unknown(struct parser *p, const struct node *node, const char *what, const char *const *known,
                              size_t available)
 {
         cleanup_free char *word = shown(node->text, node->length);
@@ -83,13 +65,9 @@ static bool climbs(const char *path)
         return false;
 }
 
-/*
- * The path in `node`, in the form the model wants: absolute, or "~" or "~/...", and clean. One with ".." is not
- * cleaned: what it means depends on symbolic links, and the resolver looks at these. NULL after a report.
- */
-static char *path_of(struct parser *p, const struct node *node, const char *key)
+char *parser_path(struct parser *p, const struct node *node, const char *key)
 {
-        const char *text = scalar(p, node, key, "a path");
+        const char *text = parser_scalar(p, node, key, "a path");
         if (!text)
                 return NULL;
         if (text[0] == '~' && text[1] && text[1] != '/') {
@@ -110,7 +88,7 @@ static char *path_of(struct parser *p, const struct node *node, const char *key)
 
 static void read_name(struct parser *p, const struct node *value)
 {
-        const char *name = scalar(p, value, "name", "a name");
+        const char *name = parser_scalar(p, value, "name", "a name");
         if (!name)
                 return;
         cleanup_error struct error err = ERROR_INIT;
@@ -123,7 +101,7 @@ static void read_name(struct parser *p, const struct node *value)
 static void read_root(struct parser *p, const struct node *value)
 {
         static const char *const words[] = {"host", "empty", NULL};
-        const char *text = scalar(p, value, "root", "'host', 'empty' or a directory");
+        const char *text = parser_scalar(p, value, "root", "'host', 'empty' or a directory");
         if (!text)
                 return;
         if (strcmp(text, "host") == 0) {
@@ -131,7 +109,7 @@ static void read_root(struct parser *p, const struct node *value)
         } else if (strcmp(text, "empty") == 0) {
                 p->e->root = ROOT_EMPTY;
         } else if (text[0] == '~' || strchr(text, '/')) {
-                p->e->root_path = path_of(p, value, "root");
+                p->e->root_path = parser_path(p, value, "root");
                 p->e->root = p->e->root_path ? ROOT_DIRECTORY : ROOT_HOST;
         } else {
                 /* A bare word could be a directory's name, or a slip: only a slash makes it a directory. */
@@ -150,11 +128,11 @@ static void read_identity(struct parser *p, const struct node *value)
                                    "'root'");
                 return;
         }
-        const char *word = scalar(p, value, "identity", "'self' or 'root'");
-        if (word && (is_word(value, "self") || is_word(value, "root")))
+        const char *word = parser_scalar(p, value, "identity", "'self' or 'root'");
+        if (word && (parser_is_word(value, "self") || parser_is_word(value, "root")))
                 p->e->identity = (enum identity_kind)identity_from_word(word);
         else if (word)
-                complain_unknown(p, value, "identity", words, 2);
+                parser_unknown(p, value, "identity", words, 2);
 }
 
 static void read_network(struct parser *p, const struct node *value)
@@ -166,7 +144,7 @@ static void read_network(struct parser *p, const struct node *value)
                          "paddock: write 'none' or 'inherit'");
                 return;
         }
-        const char *text = scalar(p, value, "network", "'none' or 'inherit'");
+        const char *text = parser_scalar(p, value, "network", "'none' or 'inherit'");
         if (!text)
                 return;
         if (strcmp(text, "none") == 0)
@@ -174,25 +152,35 @@ static void read_network(struct parser *p, const struct node *value)
         else if (strcmp(text, "inherit") == 0)
                 p->e->network = NETWORK_INHERIT;
         else
-                complain_unknown(p, value, "network", words, 2);
+                parser_unknown(p, value, "network", words, 2);
+}
+
+void parser_bool(struct parser *p, const struct node *node, const char *key, bool *value)
+{
+        const char *text = parser_scalar(p, node, key, "yes or no");
+        if (!text)
+                return;
+        if (node->plain && (strcmp(text, "yes") == 0 || strcmp(text, "true") == 0)) {
+                *value = true;
+        } else if (!node->plain || (strcmp(text, "no") != 0 && strcmp(text, "false") != 0)) {
+                cleanup_free char *word = shown(node->text, node->length);
+                complain(p, node, "'%s' takes yes or no, without quotes, not '%s'", key, word);
+        }
 }
 
 static void read_session(struct parser *p, const struct node *value)
 {
-        const char *text = scalar(p, value, "session", "yes or no");
-        if (!text)
-                return;
-        if (value->plain && (strcmp(text, "yes") == 0 || strcmp(text, "true") == 0)) {
-                p->e->session = true;
-        } else if (!value->plain || (strcmp(text, "no") != 0 && strcmp(text, "false") != 0)) {
-                cleanup_free char *word = shown(value->text, value->length);
-                complain(p, value, "'session' takes yes or no, without quotes, not '%s'", word);
-        }
+        parser_bool(p, value, "session", &p->e->session);
+}
+
+static void read_grants(struct parser *p, const struct node *value)
+{
+        parser_grants(p, value, "grants", NULL, &p->e->grants);
 }
 
 static void read_hostname(struct parser *p, const struct node *value)
 {
-        const char *text = scalar(p, value, "hostname", "a host name");
+        const char *text = parser_scalar(p, value, "hostname", "a host name");
         cleanup_error struct error err = ERROR_INIT;
         if (!text)
                 return;
@@ -206,7 +194,7 @@ static void read_hostname(struct parser *p, const struct node *value)
 /* Adds a rule to the view, or reports that it contradicts one that is there. */
 static void add_rule(struct parser *p, const struct node *key, enum rule_kind kind, char **sources, size_t count)
 {
-        cleanup_free char *path = path_of(p, key, "view");
+        cleanup_free char *path = parser_path(p, key, "view");
         if (!path)
                 return;
         struct view *view = &p->e->view;
@@ -226,7 +214,7 @@ static void add_rule(struct parser *p, const struct node *key, enum rule_kind ki
 
 static void read_from(struct parser *p, const struct node *key, const struct node *value)
 {
-        cleanup_free char *source = path_of(p, value, "from");
+        cleanup_free char *source = parser_path(p, value, "from");
         if (source)
                 add_rule(p, key, RULE_FROM, &source, 1);
 }
@@ -243,7 +231,7 @@ static void read_union(struct parser *p, const struct node *key, const struct no
         char **sources = memory_new(value->count * sizeof *sources);
         size_t good = 0;
         for (size_t i = 0; i < value->count; i++) {
-                sources[good] = path_of(p, &value->items[i], "union");
+                sources[good] = parser_path(p, &value->items[i], "union");
                 good += sources[good] != NULL;
         }
         if (good == value->count)
@@ -267,9 +255,9 @@ static const struct form {
         {"hide", NULL, FORM_WORD, NULL},
         {"from", read_from, FORM_VALUE, "{from: PATH}"},
         {"union", read_union, FORM_VALUE, "{union: [PATH, PATH]}"},
+        {"grant", parser_view_grant, FORM_VALUE, "{grant: ro} or {grant: rw}"},
         {"translator", NULL, FORM_LATER, NULL},
         {"start", NULL, FORM_LATER, NULL},
-        {"grant", NULL, FORM_LATER, NULL},
         {"device", NULL, FORM_LATER, NULL},
         {"channel", NULL, FORM_LATER, NULL},
 };
@@ -283,26 +271,26 @@ static const struct form *form_of(struct parser *p, const struct node *node)
         for (size_t i = 0; i < FORMS; i++) {
                 words[i] = forms[i].word;
                 available += forms[i].form != FORM_LATER;
-                if (!is_word(node, forms[i].word))
+                if (!parser_is_word(node, forms[i].word))
                         continue;
                 if (forms[i].form != FORM_LATER)
                         return &forms[i];
                 complain(p, node, later, forms[i].word);
                 return NULL;
         }
-        complain_unknown(p, node, "rule", words, available);
+        parser_unknown(p, node, "rule", words, available);
         return NULL;
 }
 
 static void read_rule(struct parser *p, const struct node *path, const struct node *value)
 {
         static const char takes[] =
-                "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})";
+                "a rule (private, mirror, share, empty, hide, {from: PATH}, {union: [PATH, PATH]} or {grant: ro})";
         if (value->unusable)
                 return;
         cleanup_free char *shown_path = shown(path->text, path->length);
         if (value->kind != NODE_MAP) {
-                const char *word = scalar(p, value, shown_path, takes);
+                const char *word = parser_scalar(p, value, shown_path, takes);
                 const struct form *form = word ? form_of(p, value) : NULL;
                 if (form && form->form == FORM_VALUE)
                         complain(p, value, "'%s' needs a value: %s", form->word, form->how);
@@ -317,7 +305,7 @@ static void read_rule(struct parser *p, const struct node *path, const struct no
         bool good = true;
         for (size_t i = 0; i < value->count; i += 2) {
                 const struct node *key = &value->items[i];
-                const char *word = scalar(p, key, "view", "a word in each rule");
+                const char *word = parser_scalar(p, key, "view", "a word in each rule");
                 const struct form *found = word ? form_of(p, key) : NULL;
                 if (found && found->form == FORM_WORD) {
                         complain(p, key, "'%s' takes no value: write it as PATH: %s", found->word, found->word);
@@ -336,7 +324,7 @@ static void read_rule(struct parser *p, const struct node *path, const struct no
 
 static void read_view(struct parser *p, const struct node *value)
 {
-        if (is_nothing(value) || value->unusable)
+        if (parser_is_nothing(value) || value->unusable)
                 return;
         if (value->kind != NODE_MAP) {
                 complain(p, value, "'view' takes a map of PATH: RULE, not a %s",
@@ -350,7 +338,7 @@ static void read_view(struct parser *p, const struct node *value)
         for (size_t i = 0; i < value->count; i += 2) {
                 const struct node *path = &value->items[i];
                 if (path->kind != NODE_SCALAR)
-                        scalar(p, path, "view", "a path before each colon");
+                        parser_scalar(p, path, "view", "a path before each colon");
                 else if (!path->unusable)
                         read_rule(p, path, &value->items[i + 1]);
         }
@@ -367,9 +355,9 @@ static const struct key {
         {"network", read_network},
         {"session", read_session},
         {"hostname", read_hostname},
+        {"grants", read_grants},
         {"sockets", NULL},
         {"devices", NULL},
-        {"grants", NULL},
         {"channels", NULL},
         {"limits", NULL},
         {"init", NULL},
@@ -384,7 +372,7 @@ static void read_key(struct parser *p, const struct node *word, const struct nod
         for (size_t i = 0; i < KEYS; i++) {
                 words[i] = keys[i].word;
                 available += keys[i].read != NULL;
-                if (!is_word(word, keys[i].word))
+                if (!parser_is_word(word, keys[i].word))
                         continue;
                 if (keys[i].read)
                         keys[i].read(p, value);
@@ -392,12 +380,12 @@ static void read_key(struct parser *p, const struct node *word, const struct nod
                         complain(p, word, later, keys[i].word);
                 return;
         }
-        complain_unknown(p, word, "key", words, available);
+        parser_unknown(p, word, "key", words, available);
 }
 
 static void read_root_node(struct parser *p, const struct node *root)
 {
-        if (is_nothing(root) || root->unusable)
+        if (parser_is_nothing(root) || root->unusable)
                 return;
         if (root->kind != NODE_MAP) {
                 complain(p, root, "a description is a map of KEY: VALUE, not a %s",

@@ -12,6 +12,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define KEY_LIMIT 512 /* bytes of a written key. YAML wants "? key" beyond 1024 characters */
 
@@ -143,6 +144,49 @@ static void add_rule(struct text *t, const struct rule *rule)
         }
 }
 
+static void add_pair(struct text *t, bool *first, const char *key, const char *value)
+{
+        text_addf(t, "%s%s: ", *first ? "{" : ", ", key);
+        add_string(t, value);
+        *first = false;
+}
+
+/* "for" in seconds and "until" in UTC: the same wherever and whenever it is read. */
+static void add_grant(struct text *t, const struct grant *g)
+{
+        const struct {
+                const char *word;
+                bool yes;
+        } words[] = {{"no-exec", g->noexec}, {"plain", g->plain}, {"once", g->once}, {"locked", g->locked}};
+        bool first = true;
+        if (g->resource)
+                explain_binary(t, "  ", g->resource);
+        if (g->inside)
+                explain_binary(t, "  ", g->inside);
+        text_add(t, "  - ");
+        add_pair(t, &first, g->resource ? "path" : "set", g->resource ? g->resource : g->set);
+        if (g->resource)
+                add_pair(t, &first, "mode", mode_word(g->writable));
+        if (g->inside)
+                add_pair(t, &first, "at", g->inside);
+        if (g->to)
+                add_pair(t, &first, "to", g->to);
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+                if (words[i].yes)
+                        text_addf(t, ", %s: yes", words[i].word);
+        if (g->expiry == EXPIRY_SPAN)
+                text_addf(t, ", for: \"%llds\"", g->seconds);
+        if (g->expiry == EXPIRY_TIME) {
+                time_t when = (time_t)g->seconds;
+                struct tm tm;
+                char text[32] = "";
+                if (gmtime_r(&when, &tm))
+                        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+                text_addf(t, ", until: \"%s\"", text);
+        }
+        text_add(t, "}\n");
+}
+
 char *description_write(const struct environment *e)
 {
         struct text t = {0};
@@ -175,6 +219,10 @@ char *description_write(const struct environment *e)
                 text_add(&t, headed ? "" : "view:\n");
                 headed = true;
                 add_rule(&t, &e->view.rules[i]);
+        }
+        for (size_t i = 0; i < e->grants.count; i++) {
+                text_add(&t, i ? "" : "grants:\n");
+                add_grant(&t, &e->grants.grants[i]);
         }
         return t.data;
 }

@@ -56,6 +56,7 @@ void environment_copy(struct environment *to, const struct environment *from)
         to->root_path = from->root_path ? memory_string(from->root_path) : NULL;
         to->hostname = from->hostname ? memory_string(from->hostname) : NULL;
         view_copy(&to->view, &from->view);
+        grant_list_copy(&to->grants, &from->grants);
 }
 
 void environment_clear(struct environment *environment)
@@ -64,5 +65,6 @@ void environment_clear(struct environment *environment)
         free(environment->root_path);
         free(environment->hostname);
         view_clear(&environment->view);
+        grant_list_clear(&environment->grants);
         *environment = (struct environment){0};
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "model/grant.h"
 #include "model/view.h"
 
 #include <stdbool.h>
@@ -37,6 +38,7 @@ struct environment {
         char *hostname; /* NULL: as outside */
         bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
         struct view view;
+        struct grant_list grants; /* given when it starts */
 };
 
 #define cleanup_environment __attribute__((cleanup(environment_clear)))

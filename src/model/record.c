@@ -50,6 +50,11 @@ char *environment_to_record(const struct environment *e)
                 }
                 text_add(&t, "\n");
         }
+        for (size_t i = 0; i < e->grants.count; i++) {
+                text_add(&t, "grant");
+                grant_to_fields(&t, &e->grants.grants[i]);
+                text_add(&t, "\n");
+        }
         return t.data;
 }
 
@@ -94,6 +99,10 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                    (f[2][0] == '/' || f[2][0] == '~')) {
                 return view_add(&e->view, (enum rule_kind)rule_from_word(f[1]), f[2], (const char *const *)f + 3,
                                 (size_t)n - 3, err);
+        } else if (n >= 2 && strcmp(f[0], "grant") == 0) {
+                cleanup_grant struct grant grant;
+                int result = grant_from_fields(&grant, f + 1, (size_t)n - 1, err);
+                return result < 0 ? result : grant_list_add(&e->grants, &grant, err);
         } else {
                 return error_set(err, EINVAL, "it says '%s', which this version does not know", f[0]);
         }

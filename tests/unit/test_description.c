@@ -23,8 +23,8 @@ static int parse(struct environment *e, const char *text, size_t length, struct 
 /* ---- what is refused ---- */
 
 #define LATER " is known, but not available in this version of paddock\n"
-#define RULES "a rule (private, mirror, share, empty, hide, {from: PATH} or {union: [PATH, PATH]})"
-#define KNOWN_RULES "known: private, mirror, share, empty, hide, from, union\n"
+#define RULES "a rule (private, mirror, share, empty, hide, {from: PATH}, {union: [PATH, PATH]} or {grant: ro})"
+#define KNOWN_RULES "known: private, mirror, share, empty, hide, from, union, grant\n"
 #define NO_ALIAS "a description has neither anchors nor aliases; "
 #define TAB ": a tab: YAML indents with spaces; in a name write it as \"\\t\" in double quotes\n"
 #define NAME_RULE                                                                                                      \
@@ -42,7 +42,7 @@ static const struct bad {
         {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
         {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
         {"something: 1\n",
-         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname\n"},
+         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, grants\n"},
         {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
         {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
         {"name: a\n\"name\": b\n? name\n: c\n",
@@ -53,7 +53,6 @@ static const struct bad {
         {"web\n", "f:1:1: a description is a map of KEY: VALUE, not a word\n"},
         {"sockets: {serve: [./s]}\n", "f:1:1: 'sockets'" LATER},
         {"devices: [/dev/dri]\n", "f:1:1: 'devices'" LATER},
-        {"grants: [sound]\n", "f:1:1: 'grants'" LATER},
         {"channels: {inbox: files}\n", "f:1:1: 'channels'" LATER},
         {"limits: {memory: 512M}\n", "f:1:1: 'limits'" LATER},
         {"init: [/sbin/init]\n", "f:1:1: 'init'" LATER},
@@ -118,8 +117,25 @@ static const struct bad {
          "f:2:20: 'union' takes a path, not a map\nf:2:28: 'union' has no value: it takes a path\n"},
         {"view:\n  /a: {translator: [squashfuse, x], start: demand}\n",
          "f:2:8: 'translator'" LATER "f:2:37: 'start'" LATER},
-        {"view:\n  /a: {grant: rw}\n  /b: {device: x}\n  /c: {channel: y}\n",
-         "f:2:8: 'grant'" LATER "f:3:8: 'device'" LATER "f:4:8: 'channel'" LATER},
+        {"view:\n  /b: {device: x}\n  /c: {channel: y}\n", "f:2:8: 'device'" LATER "f:3:8: 'channel'" LATER},
+        {"view:\n  /a: {grant: wr}\n  /b: grant\n",
+         "f:2:15: unknown mode 'wr'; known: ro, rw\nf:3:7: 'grant' needs a value: {grant: ro} or {grant: rw}\n"},
+        {"grants: printing\n", "f:1:9: 'grants' takes a list of grants: [NAME, PATH, {path: PATH, mode: rw}]\n"},
+        {"grants:\n  - [a]\n", "f:2:5: 'grants' takes names of sets, paths, and maps with a path, not a list\n"},
+        {"grants:\n  - {mode: rw}\n  - {path: /a, set: b}\n  - {set: b, mode: rw}\n",
+         "f:2:5: a grant needs a 'path' or a 'set'\nf:3:16: a grant has one 'path' or one 'set'\n"
+         "f:4:5: a set says itself what it grants: beside 'set' there can be 'to', 'for', 'until' and 'locked'\n"},
+        {"grants:\n  - {path: /a, for: soon, until: x, pth: 1, plain: 'yes'}\n",
+         "f:2:21: 'soon' is no time span; write a number and its unit, as 90s, 15m, 1h, 1h30m, 2d or 1w; at most ten years\n"
+         "f:2:27: 'for' and 'until' exclude each other\n"
+         "f:2:34: 'x' is no time; write 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end means UTC\n"
+         "f:2:37: unknown word of a grant 'pth'; did you mean 'path'?\n"
+         "f:2:52: 'plain' takes yes or no, without quotes, not 'yes'\n"},
+        {"grants:\n  - /a\n  - {path: /a, mode: rw}\n  - {path: /a, to: 0x}\n  - a b\n",
+         "f:3:5: two grants on /a contradict each other\n"
+         "f:4:20: '0x' cannot name an identity: a name has 1 to 32 lower-case letters, digits, '_' or '-', and does not begin with a "
+         "digit or '-'\n"
+         "f:5:5: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"},
         {"view:\n  /a: hide\n  /a: hide\n", "f:3:3: duplicate key '/a', first on line 2\n"},
         {"view:\n  /a: hide\n  /b: hide\n  /c/./../a: share\n  /./a/: share\n",
          "f:5:3: two rules on '/a' contradict each other: 'hide' on line 2, and 'share' here\n"},
@@ -182,7 +198,7 @@ static const struct bad {
          "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
         {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
         {"\"k\\u202ey\\e[31m\": 1\n", "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, "
-                                      "view, network, session, hostname\n"},
+                                      "view, network, session, hostname, grants\n"},
 };
 
 static void test_bad(void **state)
@@ -270,6 +286,13 @@ static const struct good {
          DEFAULTS "view:\n  /d/..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  /d/./x/..: hide\n"},
         {"view:\n  /z: {from: ./hosts}\n  /a: {union: [x, ~, ~/y/, /z//.]}\n  null: hide\n  1: hide\n", DEFAULTS
          "view:\n  /z: {from: /d/hosts}\n  /a: {union: [/d/x, \"~\", ~/y, /z]}\n  /d/null: hide\n  /d/1: hide\n"},
+        {"grants: [printing, ~/p, {path: x, mode: rw, at: /y, for: 1h30m, once: yes, no-exec: true}, {set: keys, to: chat, locked: yes}]\n"
+         "view: {~/D: {grant: rw}}\n",
+         DEFAULTS "grants:\n  - {set: printing}\n  - {path: ~/p, mode: ro}\n"
+                  "  - {path: /d/x, mode: rw, at: /y, no-exec: yes, once: yes, for: \"5400s\"}\n"
+                  "  - {set: keys, to: chat, locked: yes}\n  - {path: ~/D, mode: rw}\n"},
+        {"grants: [{path: /a, until: '2027-01-31T12:00:00Z', plain: yes}]\n",
+         DEFAULTS "grants:\n  - {path: /a, mode: ro, plain: yes, until: \"2027-01-31T12:00:00Z\"}\n"},
         {"view:\n  !!binary \"L2NhZuk=\": {from: !!binary L//+}\n  /caf\xc3\xa9: hide\n  \"/a\\u202eb\\u00a0\\\\\": "
          "hide\n",
          DEFAULTS "view:\n  # not UTF-8: /caf\\xe9\n  # not UTF-8: /\\xff\\xfe\n"
@@ -300,7 +323,9 @@ static void assert_same(const struct environment *a, const struct environment *b
 #define SAME_STRING(x, y) (!(x) == !(y) && (!(x) || strcmp((x), (y)) == 0))
         bool same = SAME_STRING(a->name, b->name) && SAME_STRING(a->root_path, b->root_path) &&
                     SAME_STRING(a->hostname, b->hostname) && a->root == b->root && a->network == b->network &&
-                    a->session == b->session && a->view.count == b->view.count;
+                    a->session == b->session && a->view.count == b->view.count && a->grants.count == b->grants.count;
+        for (size_t i = 0; same && i < a->grants.count; i++)
+                same = grant_equal(&a->grants.grants[i], &b->grants.grants[i]);
         for (size_t i = 0; same && i < a->view.count; i++) {
                 const struct rule *x = &a->view.rules[i], *y = &b->view.rules[i];
                 same = x->kind == y->kind && strcmp(x->path, y->path) == 0 && x->source_count == y->source_count &&
@@ -366,6 +391,16 @@ static void random_environment(struct environment *e)
                 e->root_path = random_path();
         e->network = (enum network_kind)below(2);
         e->session = below(2);
+        for (unsigned grants = below(4); grants; grants--) {
+                cleanup_error struct error err = ERROR_INIT;
+                cleanup_grant struct grant g = {.writable = below(2), .noexec = below(2), .plain = below(2), .once = below(2),
+                                                .locked = below(2), .expiry = (enum expiry_kind)below(3)};
+                g.seconds = g.expiry ? 1 + below(300000000) : 0;
+                g.resource = random_path();
+                g.inside = below(2) ? random_path() : NULL;
+                g.to = below(3) ? NULL : memory_string("chat");
+                grant_list_add(&e->grants, &g, &err); /* a double may be refused */
+        }
         for (unsigned rules = below(8); rules; rules--) {
                 cleanup_free char *path = random_path();
                 cleanup_error struct error err = ERROR_INIT;
@@ -413,6 +448,48 @@ static void test_write_skips_defaults(void **state)
         cleanup_free char *two = description_write(&e);
         assert_string_equal(two, DEFAULTS "view:\n  /b: share\n  /a: hide\n");
         environment_clear(&e);
+}
+
+/* ---- named sets ---- */
+
+static void test_sets(void **state)
+{
+        (void)state;
+        static const char text[] = "printing: [/run/cups/cups.sock, {path: /etc/cups, mode: ro}]\n"
+                                   "my-keys:\n  - {path: ~/.ssh/agent, for: 1h}\nnone: []\n";
+        cleanup_grant_sets struct grant_sets sets;
+        cleanup_text struct text problems = {0};
+        cleanup_error struct error err = ERROR_INIT;
+        assert_int_equal(grant_sets_parse(&sets, text, strlen(text), "f", "/d", &problems), 0);
+        const struct grant_list *found;
+        assert_int_equal(grant_sets_find(&sets, "printing", &found, &err), 0);
+        assert_int_equal(found->count, 2);
+        assert_string_equal(found->grants[1].resource, "/etc/cups");
+        assert_string_equal(found->grants[1].set, "printing");
+        assert_int_equal(grant_sets_find(&sets, "my-key", &found, &err), -ENOENT);
+        assert_non_null(strstr(err.text, "did you mean 'my-keys'?"));
+
+        struct environment e;
+        static const char used[] = "grants: [{set: my-keys, to: chat, locked: yes}, {set: printing, for: 2h}, /x, none]\n";
+        assert_int_equal(parse(&e, used, strlen(used), &problems), 0);
+        cleanup_grant_list struct grant_list expanded;
+        error_clear(&err);
+        assert_int_equal(grant_sets_expand(&sets, &e.grants, &expanded, &err), 0);
+        assert_int_equal(expanded.count, 4);
+        assert_string_equal(expanded.grants[0].resource, "~/.ssh/agent");
+        assert_string_equal(expanded.grants[0].to, "chat");
+        assert_true(expanded.grants[0].locked && expanded.grants[0].seconds == 3600);
+        assert_int_equal(expanded.grants[1].seconds, 7200);
+        assert_string_equal(expanded.grants[3].resource, "/x");
+        environment_clear(&e);
+
+        static const char wrong[] = "a b: [/x]\nc: [d]\ne: 1\n";
+        struct grant_sets none;
+        assert_int_equal(grant_sets_parse(&none, wrong, strlen(wrong), "f", "/d", &problems), -EINVAL);
+        assert_string_equal(problems.data,
+                            "f:1:1: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or "
+                            "digit\nf:2:5: a set holds no other sets: write the paths\n"
+                            "f:3:4: 'e' takes a list of grants: [NAME, PATH, {path: PATH, mode: rw}]\n");
 }
 
 /* ---- limits ---- */
@@ -475,7 +552,7 @@ int main(void)
                 cmocka_unit_test(test_bad),        cmocka_unit_test(test_silent),
                 cmocka_unit_test(test_origin),     cmocka_unit_test(test_good),
                 cmocka_unit_test(test_round_trip), cmocka_unit_test(test_write_skips_defaults),
-                cmocka_unit_test(test_limits),     cmocka_unit_test(test_hostile_size),
+                cmocka_unit_test(test_sets), cmocka_unit_test(test_limits),     cmocka_unit_test(test_hostile_size),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

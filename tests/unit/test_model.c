@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -231,13 +232,108 @@ static void a_damaged_stamp_is_told(void **state)
         assert_int_equal(stamp_from_text(&stamp, "paddock-base 2\n", &err), -EPROTO);
 }
 
+static void grants_there_and_back(void **state)
+{
+        (void)state;
+        for (uint64_t round = 1; round <= 500; round++) {
+                uint64_t seed = round * 104729;
+                cleanup_text struct text line = {0};
+                cleanup_error struct error err = ERROR_INIT;
+                cleanup_grant struct grant g = {.kind = (enum resource_kind)random_below(&seed, 4), .writable = random_below(&seed, 2),
+                                                .noexec = random_below(&seed, 2), .plain = random_below(&seed, 2),
+                                                .keep = random_below(&seed, 2), .once = random_below(&seed, 2),
+                                                .locked = random_below(&seed, 2), .expiry = (enum expiry_kind)random_below(&seed, 3)};
+                cleanup_grant struct grant back;
+                g.seconds = g.expiry ? 1 + random_below(&seed, 1u << 31) : 0;
+                g.resource = random_below(&seed, 5) ? random_path(&seed) : NULL;
+                g.inside = g.resource && random_below(&seed, 2) ? random_path(&seed) : NULL;
+                g.set = !g.resource || random_below(&seed, 2) ? memory_string("my-set") : NULL;
+                g.to = random_below(&seed, 2) ? memory_string("chat") : NULL;
+                grant_to_fields(&line, &g);
+                assert_null(strchr(line.data, '\n'));
+                assert_int_equal(grant_from_line(&back, line.data + 1, &err), 0);
+                assert_true(grant_equal(&g, &back) && g.kind == back.kind);
+        }
+        static const char *const bad[] = {"", "resource=", "resource=x", "set=a b", "mode=rw", "resource=/a\tfor=x", "resource=/a\tfor=1\tfor=2",
+                                          "resource=/a\tresource=/b", "resource=/a\tnew-word", "set=a\tat=/b", "resource=/a\tto=9",
+                                          "resource=/a\tuntil=99999999999999999", "resource=/a\\q"};
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                struct grant g;
+                if (grant_from_line(&g, bad[i], &err) == 0)
+                        fail_msg("taken: %s", bad[i]);
+                assert_null(g.resource);
+        }
+}
+
+static void spans_and_times(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text;
+                long long seconds; /* 0: refused */
+        } spans[] = {{"90s", 90},  {"15m", 900}, {"1h", 3600}, {"1h30m", 5400}, {"2d", 172800}, {"1w", 604800}, {"1w1s", 604801}, {"", 0},
+                     {"1", 0},     {"h", 0},     {"1x", 0},    {"30m1h", 0},    {"0s", 0},      {"-1h", 0},     {"1h ", 0},       {"521w", 315100800},
+                     {"9999w", 0}, {"1h1h", 0},  {"99999999999s", 0}};
+        for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                long long seconds = 0;
+                int result = grant_parse_span(spans[i].text, &seconds, &err);
+                if (result != (spans[i].seconds ? 0 : -EINVAL) || seconds != spans[i].seconds)
+                        fail_msg("%s: %d %lld", spans[i].text, result, seconds);
+        }
+        static const struct {
+                long long seconds;
+                const char *text;
+        } shown[] = {{0, "0s"}, {59, "59s"}, {60, "1m"}, {5400, "1h 30m"}, {86400 * 3 + 60, "3d"}, {3661, "1h 1m"}};
+        for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+                cleanup_free char *text = grant_span(shown[i].seconds);
+                assert_string_equal(text, shown[i].text);
+        }
+        setenv("TZ", "UTC-2", 1); /* two hours east */
+        tzset();
+        static const struct {
+                const char *text;
+                long long now, seconds; /* 0: refused */
+        } times[] = {{"01:00", 0, 23 * 3600}, {"03:00", 0, 3600},       {"03:00:05", 0, 3605},  {"1970-01-02", 0, 79200},
+                     {"1970-01-02 04:00", 0, 93600}, {"1970-01-02T04:00Z", 0, 100800}, {"1970-01-01", 0, 0}, {"1970-01-02", 80000, 0},
+                     {"24:00", 0, 0},        {"3:00", 0, 0},          {"1971-02-31", 0, 0},   {"1970-13-01", 0, 0}, {"2000-01-01", 0, 0},
+                     {"tomorrow", 0, 0},     {"01:00", -1, 0},        {"2001-01-01", -1, 978300000}, {"", 0, 0}, {"1970-01-02x", 0, 0}};
+        for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                long long seconds = 0;
+                int result = grant_parse_time(times[i].text, times[i].now, &seconds, &err);
+                if (result != (times[i].seconds ? 0 : -EINVAL) || (result == 0 && seconds != times[i].seconds))
+                        fail_msg("%s: %d %lld", times[i].text, result, seconds);
+        }
+}
+
+static void a_list_of_grants(void **state)
+{
+        (void)state;
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_grant_list struct grant_list list = {0}, copy;
+        struct grant a = {.resource = (char *)"/a"}, b = {.resource = (char *)"/a", .writable = true},
+                     c = {.resource = (char *)"/b", .inside = (char *)"/a"}, d = {.resource = (char *)"/a", .to = (char *)"chat"};
+        assert_int_equal(grant_list_add(&list, &a, &err), 0);
+        assert_int_equal(grant_list_add(&list, &a, &err), 0);
+        assert_int_equal(list.count, 1);
+        assert_int_equal(grant_list_add(&list, &b, &err), -EEXIST);
+        assert_int_equal(grant_list_add(&list, &c, &err), -EEXIST);
+        assert_int_equal(grant_list_add(&list, &d, &err), 0);
+        grant_list_copy(&copy, &list);
+        assert_true(copy.count == 2 && grant_equal(&copy.grants[1], &d));
+        assert_true(grant_identity_check("chat", &err) == 0 && grant_identity_check("Chat", &err) < 0 && grant_identity_check("", &err) < 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_package_database_is_read),
                 cmocka_unit_test(a_stamp_is_stored_and_compared),
                 cmocka_unit_test(a_damaged_stamp_is_told),
-                cmocka_unit_test(lookup_agrees_with_the_oracle), cmocka_unit_test(contradictions_are_refused),
+                cmocka_unit_test(lookup_agrees_with_the_oracle), cmocka_unit_test(grants_there_and_back),
+                cmocka_unit_test(spans_and_times), cmocka_unit_test(a_list_of_grants), cmocka_unit_test(contradictions_are_refused),
                 cmocka_unit_test(names_are_checked),             cmocka_unit_test(records_come_back),
                 cmocka_unit_test(damaged_records_are_told),
         };
