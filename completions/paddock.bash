@@ -137,7 +137,7 @@ _paddock()
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run create list show rm diff commit discard snapshot reset clone gc doctor --help --version
+                __paddock_among "$cur" run create list show rm diff commit discard snapshot reset clone export import gc doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -152,6 +152,7 @@ _paddock()
         diff) options=(-u --unified --stat -j --json --times --no-pager) ;;
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
+        export | import) options=(-j --json -p --progress) ;;
         snapshot) options=(-l --list -d --delete) ;;
         rm | discard | reset | clone | gc) options=() ;;
         *) return ;;
@@ -194,14 +195,14 @@ _paddock()
         elif [[ $verb == run ]]; then
                 __paddock_command "$i"
                 return
-        elif [[ $verb =~ ^(diff|commit|discard)$ && $given == 1 ]]; then
+        elif [[ ($verb =~ ^(diff|commit|discard)$ && $given == 1) || $verb:$given == @(export:1|import:0) ]]; then
                 __paddock_files -f "$cur"
         elif [[ $verb =~ ^(snapshot|reset)$ && $given == 1 && ${#names[@]} == 1 ]]; then
                 local -a tags
 
                 mapfile -t tags < <("${program/#\~\//$HOME/}" snapshot --list "${names[0]}" 2>/dev/null)
                 __paddock_among "$cur" "${tags[@]}"
-        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard|snapshot|reset|clone)$ && $given == 0) ]]; then
+        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")

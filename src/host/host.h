@@ -89,4 +89,6 @@ void host_reader_end(struct reader *reader);
  * outside. With `owners` it asks host_owner() for the owners of what is outside. Returns what `work` returned (0..255), or a negative
  * errno. */
 int host_inside(int (*work)(void *context, int owners), void *context, struct error *err);
+/* The same in the ids that the environment `name` of real root has; the directory `place` is given to them first. */
+int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err);
 int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);

@@ -59,8 +59,11 @@ int files_clear_opaque(int dir);
 /* Leaves the mark of a deleted name. */
 int files_whiteout(int dir, const char *name);
 
-/* Was this name of a layer made by copying what it covers (and not anew)? */
-bool files_is_copy(int dir, const char *name);
+/* Was this name of a layer made by copying what it covers (and not anew)? *since, which may be NULL, comes with the time of its birth;
+ * a layer that was copied itself knows another, tv_sec 0 for one that nobody knows. */
+bool files_is_copy(int dir, const char *name, struct timespec *since);
+/* Says so of an open file or directory of a layer that is copied. */
+int files_set_copy(int fd, const struct timespec *since);
 
 struct xattr {
         char *name;
@@ -76,6 +79,8 @@ struct xattrs {
  * capabilities are among them. `shift` is taken from the ids in them. A file system without any has none. */
 int files_xattrs(int dir, const char *name, unsigned shift, struct xattrs *list);
 void files_xattrs_clear(struct xattrs *list);
+/* Is it an access control list? Then `map` is asked for another id instead of each in it. Negative: what `map` returned, or -EINVAL. */
+int files_map_acl(struct xattr *attribute, int (*map)(void *context, uint32_t *id, bool group), void *context);
 /* Makes the attributes of the open file exactly `list`. On failure *failed is the name of the attribute. */
 int files_set_xattrs(int fd, const struct xattrs *list, const char **failed);
 

@@ -15,7 +15,7 @@ static struct link_entry *slot_of(const struct links *l, uint64_t device, uint64
 
 static void grow(struct links *l)
 {
-        struct links bigger = {.capacity = l->capacity ? l->capacity * 2 : 64, .count = l->count};
+        struct links bigger = {.capacity = l->capacity ? l->capacity * 2 : 64, .count = l->count, .limit = l->limit};
         bigger.entries = memory_new(bigger.capacity * sizeof *bigger.entries);
         for (size_t i = 0; i < l->capacity; i++)
                 if (l->entries[i].path)
@@ -31,7 +31,7 @@ const struct link_entry *links_first(struct links *l, uint64_t device, uint64_t 
         struct link_entry *entry = slot_of(l, device, inode);
         if (entry->path)
                 return entry;
-        if (l->count < LINKS_LIMIT) {
+        if (l->count < (l->limit ? l->limit : LINKS_LIMIT)) {
                 *entry = (struct link_entry){.device = device, .inode = inode, .path = memory_string(path), .covers = covers};
                 l->count++;
         }

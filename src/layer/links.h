@@ -14,6 +14,7 @@ struct links {
                 uint64_t covers; /* what the first name covers: an inode, 0 for none */
         } *entries; /* an open hash table, a power of two */
         size_t count, capacity;
+        size_t limit; /* of files, 0: LINKS_LIMIT */
 };
 
 /* Where the file was met first, or NULL; then `path` is kept as the first. */

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 static int make_directory(int dir, const char *name, unsigned mode)
 {
@@ -130,13 +129,6 @@ static bool is_untouched(int layer)
         return true;
 }
 
-static void fresh_id(char id[64])
-{
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        snprintf(id, 64, "%llx-%lx-%x", (unsigned long long)now.tv_sec, now.tv_nsec, (unsigned)getpid());
-}
-
 int snapshot_freeze(struct store *s, int environment, struct chain *chain, struct error *err)
 {
         cleanup_close int layer = make_directory(environment, "layer", 0700);
@@ -149,7 +141,7 @@ int snapshot_freeze(struct store *s, int environment, struct chain *chain, struc
         if (frozen < 0)
                 return frozen;
         char id[64];
-        fresh_id(id);
+        chain_id_fresh(id);
         cleanup_close int place = make_directory(frozen, id, 0700);
         if (place < 0)
                 return error_sys(err, -place, "cannot make a place for the frozen layer");

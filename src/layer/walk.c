@@ -300,10 +300,13 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        /* In a directory that covers none there is nothing that it can be a changed copy of. */
-        c.copy = w->order->proofs && !c.parent_new && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name);
+        /* A directory is told by what is in it, and a changed file is a copy to nobody but who wants to prove it. In a directory that
+         * covers none there is nothing that it can be a changed copy of. */
+        bool matters = !c.parent_new && (w->order->proofs || (c.before.type == META_NONE && c.after.type == META_REGULAR));
+        struct timespec copied = c.after.btime;
+        c.copy = matters && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name, &copied);
         if (c.copy)
-                c.since = c.after.btime;
+                c.since = copied;
         if (w->layer->shift) {
                 c.after.uid -= w->layer->shift;
                 c.after.gid -= w->layer->shift;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define CHAIN_LIMIT 65536 /* bytes: far more layers than any kernel unites */
 
@@ -15,6 +16,13 @@ bool chain_id_valid(const char *id)
 {
         size_t n = strspn(id, "0123456789abcdef-");
         return n && n <= 64 && !id[n];
+}
+
+void chain_id_fresh(char id[64])
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        snprintf(id, 64, "%llx-%lx-%x", (unsigned long long)now.tv_sec, now.tv_nsec, (unsigned)getpid());
 }
 
 int chain_load(int dir, const char *name, struct chain *c, struct error *err)

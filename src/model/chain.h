@@ -22,6 +22,8 @@ struct chain {
 #define cleanup_chain __attribute__((cleanup(chain_clear)))
 
 bool chain_id_valid(const char *id);
+/* One that there was never before. */
+void chain_id_fresh(char id[64]);
 /* Reads file `name` of an open directory. None is the empty chain. */
 int chain_load(int dir, const char *name, struct chain *chain, struct error *err);
 /* Writes it, durably, whole or not at all. */

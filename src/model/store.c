@@ -181,6 +181,31 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
         return error_sys(err, errno, "cannot make a directory in %s/tmp", s->path);
 }
 
+static int taken(const char *name, struct error *err)
+{
+        error_set(err, EEXIST, "there is an environment '%s' already", name);
+        return error_remedy(err, "`paddock show %s` prints it, `paddock rm %s` removes it", name, name);
+}
+
+int store_is_free(struct store *s, const char *name, struct error *err)
+{
+        cleanup_free char *path = memory_format("env/%s", name);
+        return faccessat(s->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? taken(name, err) : 0;
+}
+
+int store_adopt(struct store *s, int dir, const char *from, const char *name, struct error *err)
+{
+        cleanup_close int env = subdirectory(s->fd, "env", err);
+        if (env < 0)
+                return env;
+        /* RENAME_NOREPLACE is not needed: rename onto a directory that has entries fails, and ours always has one. */
+        if (renameat(dir, from, env, name) == 0)
+                return 0;
+        if (errno == ENOTEMPTY || errno == EEXIST)
+                return taken(name, err);
+        return error_sys(err, errno, "cannot make environment '%s'", name);
+}
+
 int store_create(struct store *s, const struct environment *e, struct error *err)
 {
         return store_create_with(s, e, NULL, NULL, err);
@@ -192,9 +217,6 @@ int store_create_with(struct store *s, const struct environment *e, int (*prepar
         cleanup_free char *record = environment_to_record(e);
         if (strlen(record) > RECORD_LIMIT)
                 return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
-        cleanup_close int env = subdirectory(s->fd, "env", err);
-        if (env < 0)
-                return env;
         cleanup_close int tmp = -1;
         cleanup_free char *fresh = NULL;
         cleanup_close int dir = make_scratch(s, &tmp, &fresh, err);
@@ -203,15 +225,8 @@ int store_create_with(struct store *s, const struct environment *e, int (*prepar
         int result = write_file(dir, "environment", record, err);
         if (result == 0 && prepare)
                 result = prepare(context, dir, err);
-        /* RENAME_NOREPLACE is not needed: rename onto a directory that has entries fails, and ours always has one. */
-        if (result == 0 && renameat(tmp, fresh, env, e->name) < 0) {
-                if (errno == ENOTEMPTY || errno == EEXIST) {
-                        result = error_set(err, EEXIST, "there is an environment '%s' already", e->name);
-                        error_remedy(err, "`paddock show %s` prints it, `paddock rm %s` removes it", e->name, e->name);
-                } else {
-                        result = error_sys(err, errno, "cannot make environment '%s'", e->name);
-                }
-        }
+        if (result == 0)
+                result = store_adopt(s, tmp, fresh, e->name, err);
         if (result < 0) {
                 cleanup_error struct error ignored = ERROR_INIT; /* the first failure is the one to report */
                 tree_remove(tmp, fresh, &ignored);

@@ -60,6 +60,11 @@ int store_create(struct store *s, const struct environment *e, struct error *err
 int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
                       void *context, struct error *err);
 
+/* Makes env/NAME of the directory `from` in `dir`, which is complete, by one rename. EEXIST when there is one. */
+int store_adopt(struct store *s, int dir, const char *from, const char *name, struct error *err);
+/* Is env/NAME there? Then EEXIST, with a remedy. */
+int store_is_free(struct store *s, const char *name, struct error *err);
+
 /* Reads env/NAME's record. ENOENT, with the nearest name, when there is none. */
 int store_load(struct store *s, const char *name, struct environment *e, struct error *err);
 

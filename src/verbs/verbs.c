@@ -34,6 +34,8 @@ static const struct verb {
         {"snapshot", verb_snapshot, "keep the state of an environment under a name"},
         {"reset", verb_reset, "take an environment back to a snapshot"},
         {"clone", verb_clone, "make another environment with the same changes"},
+        {"export", verb_export, "write a whole environment into one file"},
+        {"import", verb_import, "restore an environment from such a file"},
         {"gc", verb_gc, "remove layers that nothing holds any more"},
         {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},
 };

@@ -202,9 +202,29 @@ static ssize_t value_of(int dir, const char *name, const char *key, void *value,
         return getxattr(path, key, value, size);
 }
 
-bool files_is_copy(int dir, const char *name)
+/* The mark is overlay's; without a value it says that what was copied is not known. Then one of ours may say when it was. */
+#define COPIED_AT MARK "paddock.since"
+
+bool files_is_copy(int dir, const char *name, struct timespec *since)
 {
-        return value_of(dir, name, MARK "origin", NULL, 0) >= 0;
+        ssize_t size = value_of(dir, name, MARK "origin", NULL, 0);
+        char text[64];
+        long long seconds;
+        long nanoseconds;
+        ssize_t n = size || !since ? -1 : value_of(dir, name, COPIED_AT, text, sizeof text - 1);
+        if (n > 0) {
+                text[n] = '\0';
+                bool good = sscanf(text, "%lld.%9ld", &seconds, &nanoseconds) == 2 && seconds >= 0 && nanoseconds >= 0;
+                *since = good ? (struct timespec){.tv_sec = seconds, .tv_nsec = nanoseconds} : (struct timespec){0};
+        }
+        return size >= 0;
+}
+
+int files_set_copy(int fd, const struct timespec *since)
+{
+        char text[64];
+        int n = snprintf(text, sizeof text, "%lld.%09ld", (long long)since->tv_sec, since->tv_nsec);
+        return fsetxattr(fd, COPIED_AT, text, (size_t)n, 0) < 0 || fsetxattr(fd, MARK "origin", "", 0, 0) < 0 ? -errno : 0;
 }
 
 /* The ids in an access control list moved by `shift` (include/uapi/linux/posix_acl_xattr.h: a version, then tag, permission and
@@ -221,6 +241,28 @@ static void shift_acl(unsigned char *value, size_t size, unsigned shift)
                 id -= shift;
                 memcpy(value + at + 4, &id, 4);
         }
+}
+
+int files_map_acl(struct xattr *attribute, int (*map)(void *context, uint32_t *id, bool group), void *context)
+{
+        unsigned char *value = attribute->value;
+        if (strncmp(attribute->name, ACL, strlen(ACL)) != 0)
+                return 0;
+        if (attribute->size < 4 || attribute->size % 8 != 4)
+                return -EINVAL;
+        for (size_t at = 4; at < attribute->size; at += 8) {
+                uint16_t tag;
+                uint32_t id;
+                memcpy(&tag, value + at, 2);
+                memcpy(&id, value + at + 4, 4);
+                if (tag != 0x02 && tag != 0x08)
+                        continue;
+                int result = map(context, &id, tag == 0x08);
+                if (result < 0)
+                        return result;
+                memcpy(value + at + 4, &id, 4);
+        }
+        return 0;
 }
 
 /* A capability of the environment's root is one of root (revision 3 to 2, include/uapi/linux/capability.h). */

@@ -9,6 +9,7 @@
 #include "host/host.h"
 
 #include "base/cleanup.h"
+#include "host/linux/identity.h"
 #include "host/linux/kernel.h"
 #include "host/linux/subordinate.h"
 
@@ -82,15 +83,10 @@ static int serve(pid_t pid, int socket)
         return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
 }
 
-int host_inside(int (*work)(void *context, int owners), void *context, struct error *err)
+/* The ids are those of `system` or, when it is NULL, the range from `base` on. */
+static int work_in_ids(const struct system *system, unsigned base, int (*work)(void *context, int owners), void *context,
+                       struct error *err)
 {
-        struct system system = {.uid = geteuid(), .gid = getegid()};
-        host_survey_ids(&system);
-        cleanup_free char *lack = system.ids_lack;
-        if (lack) {
-                error_set(err, EPERM, "its files belong to ids that are not to be had");
-                return error_remedy(err, "%s", lack);
-        }
         int ends[2], go[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
                 return error_sys(err, errno, "cannot make a socket pair");
@@ -104,7 +100,7 @@ int host_inside(int (*work)(void *context, int owners), void *context, struct er
         if (pid == 0) {
                 char byte;
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (read(wait_end, &byte, 1) != 1 || byte != 'g' || (!system.ids_direct && setgroups(0, NULL) < 0) ||
+                if (read(wait_end, &byte, 1) != 1 || byte != 'g' || (!(system && system->ids_direct) && setgroups(0, NULL) < 0) ||
                     setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                         _exit(125);
                 prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);       /* the change of ids took it away, and with it /proc/self/fd */
@@ -112,8 +108,8 @@ int host_inside(int (*work)(void *context, int owners), void *context, struct er
                 _exit(work(context, theirs));
         }
         struct mapping mapping;
-        int result = subordinate_begin(&mapping, &system, pid, err);
-        if (result == 0)
+        int result = system ? subordinate_begin(&mapping, system, pid, err) : identity_map_range(pid, base, IDENTITY_RANGE, err);
+        if (result == 0 && system)
                 result = subordinate_finish(&mapping, err);
         if (write(go_end, result == 0 ? "g" : "-", 1) != 1 && result == 0)
                 result = error_sys(err, errno, "cannot start work in the environment's ids");
@@ -121,4 +117,24 @@ int host_inside(int (*work)(void *context, int owners), void *context, struct er
         if (result < 0)
                 return result;
         return status < 0 ? error_sys(err, -status, "the process in the environment's ids died") : status;
+}
+
+int host_inside(int (*work)(void *context, int owners), void *context, struct error *err)
+{
+        struct system system = {.uid = geteuid(), .gid = getegid()};
+        host_survey_ids(&system);
+        cleanup_free char *lack = system.ids_lack;
+        if (lack) {
+                error_set(err, EPERM, "its files belong to ids that are not to be had");
+                return error_remedy(err, "%s", lack);
+        }
+        return work_in_ids(&system, 0, work, context, err);
+}
+
+int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err)
+{
+        unsigned base = identity_unused_range(name);
+        if (fchown(place, base, base) < 0)
+                return error_sys(err, errno, "cannot give a directory to the environment's ids");
+        return work_in_ids(NULL, base, work, context, err);
 }
