@@ -7,7 +7,7 @@ load common
 
 SOURCE=$BATS_TEST_DIRNAME/../..
 MANUAL=$SOURCE/man/paddock.1
-VERBS='run create list show rm diff commit discard snapshot reset clone gc doctor'
+VERBS='run create list show rm diff commit discard snapshot reset clone export import gc doctor'
 
 needs()
 {
@@ -131,7 +131,7 @@ offers()
 }
 
 @test "bash completion: verbs" {
-        offers '' --help --version clone commit create diff discard doctor gc list reset rm run show snapshot
+        offers '' --help --version clone commit create diff discard doctor export gc import list reset rm run show snapshot
         offers r reset rm run
         offers 'do' doctor
         offers 'di' diff discard
