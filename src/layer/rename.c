@@ -127,7 +127,7 @@ static void find_partner(const struct rename_filter *f, struct rename_held *adde
                         continue;
                 if (own < 0) {
                         own = change_open(c->slot, added->path, true);
-                        if (own < 0 || !files_is_copy(own, ""))
+                        if (own < 0 || !files_is_copy(own, "", NULL))
                                 return;
                 }
                 cleanup_close int base = change_open(gone->change.slot, gone->path, false);
