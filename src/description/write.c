@@ -220,6 +220,20 @@ char *description_write(const struct environment *e)
                 headed = true;
                 add_rule(&t, &e->view.rules[i]);
         }
+        text_add(&t, e->program_count ? "run:\n" : "");
+        for (size_t i = 0; i < e->program_count; i++) {
+                const struct run_program *p = &e->programs[i];
+                for (size_t n = 0; p->argv[n]; n++)
+                        explain_binary(&t, "  ", p->argv[n]);
+                text_add(&t, "  - name: ");
+                add_string(&t, p->name);
+                text_add(&t, "\n    command: [");
+                for (size_t n = 0; p->argv[n]; n++) {
+                        text_add(&t, n ? ", " : "");
+                        add_string(&t, p->argv[n]);
+                }
+                text_addf(&t, "]\n    restart: %s\n", p->restart == RESTART_NO ? "\"no\"" : restart_word(p->restart));
+        }
         for (size_t i = 0; i < e->grants.count; i++) {
                 text_add(&t, i ? "" : "grants:\n");
                 add_grant(&t, &e->grants.grants[i]);

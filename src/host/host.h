@@ -37,10 +37,11 @@ char *host_package_files(const char *package);
 
 struct launch {
         const struct plan *plan;
-        char **argv;             /* argv[0] is looked up in PATH inside; never NULL */
+        char **argv;             /* argv[0] is looked up in PATH inside; NULL only if `keep` */
         const char *name;        /* of the environment, or NULL; told to the program as $PADDOCK_NAME */
         int state;               /* directory of the environment (slots, inner), or -1: the layer is in memory */
         int alive;               /* descriptor that init holds until it dies, or -1 */
+        bool keep;               /* no program: the environment lives until it is told to end (living.h) */
         bool scratch;            /* the directory `state` vanishes with the environment */
         const char *scratch_name; /* its name in its parent */
         const struct system *system; /* what the plan was made on */
@@ -92,3 +93,16 @@ int host_inside(int (*work)(void *context, int owners), void *context, struct er
 /* The same in the ids that the environment `name` of real root has; the directory `place` is given to them first. */
 int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err);
 int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);
+
+/* A process of an environment, as outside sees it. */
+struct process {
+        int pid, inner;            /* outside, and in its own process space */
+        long uid;                  /* inside; -1: it has none there */
+        char state;                /* as in proc(5) */
+        unsigned long long cpu;    /* milliseconds since it started */
+        unsigned long long memory; /* resident bytes */
+        char *command;             /* safe to show */
+};
+/* All processes of the environments whose first processes are `inits`, by pid. Returns how many. */
+size_t host_processes(const int *inits, size_t init_count, struct process **list);
+void host_processes_free(struct process *list, size_t count);

@@ -3,6 +3,7 @@
 #include "model/environment.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -15,6 +16,71 @@ const char *identity_word(enum identity_kind identity)
 int identity_from_word(const char *word)
 {
         return strcmp(word, "self") == 0 ? (int)IDENTITY_SELF : strcmp(word, "root") == 0 ? (int)IDENTITY_ROOT : -1;
+}
+
+static const char *const restart_words[] = {"no", "on-failure", "always"};
+
+const char *restart_word(enum restart_policy restart)
+{
+        return restart_words[restart];
+}
+
+int restart_from_word(const char *word)
+{
+        for (int i = 0; i < 3; i++)
+                if (strcmp(word, restart_words[i]) == 0)
+                        return i;
+        return -1;
+}
+
+static bool has_program(const struct environment *e, const char *name)
+{
+        for (size_t i = 0; i < e->program_count; i++)
+                if (strcmp(e->programs[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* A name from that of the file: what a name may not have becomes '-'. */
+static char *program_name(const struct environment *e, const char *file)
+{
+        char name[40] = "";
+        size_t length = 0;
+        for (const char *p = path_name(file); *p && length + 1 < sizeof name; p++) {
+                char one[2] = {*p};
+                name[length] = environment_name_valid(one) || strchr("._-", *p) ? *p : '-';
+                length++;
+        }
+        name[length] = '\0';
+        const char *start = name + strspn(name, "._-");
+        char *found = memory_string(*start ? start : "program");
+        for (unsigned i = 2; has_program(e, found); i++) {
+                free(found);
+                found = memory_format("%s-%u", *start ? start : "program", i);
+        }
+        return found;
+}
+
+int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc, enum restart_policy restart,
+                            struct error *err)
+{
+        if (e->program_count >= RUN_LIMIT)
+                return error_set(err, E2BIG, "at most %d programs can be run in the background", RUN_LIMIT);
+        if (!argc || !argv[0][0])
+                return error_set(err, EINVAL, "a program to be run has a name at least");
+        int result = name ? environment_name_check(name, err) : 0;
+        if (result < 0)
+                return error_set(err, EINVAL, "a name of a program has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or "
+                                              "digit");
+        if (name && has_program(e, name))
+                return error_set(err, EEXIST, "two programs have the name '%s'", name);
+        char *own = name ? memory_string(name) : program_name(e, argv[0]);
+        char **copy = memory_grow(NULL, argc + 1, sizeof *copy);
+        for (size_t i = 0; i < argc; i++)
+                copy[i] = memory_string(argv[i]);
+        copy[argc] = NULL;
+        *vector_add(e->programs, e->program_count, e->program_capacity) = (struct run_program){own, copy, restart};
+        return 0;
 }
 
 bool environment_name_valid(const char *name)
@@ -56,6 +122,16 @@ void environment_copy(struct environment *to, const struct environment *from)
         to->root_path = from->root_path ? memory_string(from->root_path) : NULL;
         to->hostname = from->hostname ? memory_string(from->hostname) : NULL;
         view_copy(&to->view, &from->view);
+        to->programs = NULL;
+        to->program_count = to->program_capacity = 0;
+        for (size_t i = 0; i < from->program_count; i++) {
+                const struct run_program *p = &from->programs[i];
+                cleanup_error struct error never = ERROR_INIT; /* it was taken once */
+                size_t argc = 0;
+                while (p->argv[argc])
+                        argc++;
+                environment_add_program(to, p->name, (const char *const *)p->argv, argc, p->restart, &never);
+        }
         grant_list_copy(&to->grants, &from->grants);
 }
 
@@ -65,6 +141,14 @@ void environment_clear(struct environment *environment)
         free(environment->root_path);
         free(environment->hostname);
         view_clear(&environment->view);
+        for (size_t i = 0; i < environment->program_count; i++) {
+                struct run_program *p = &environment->programs[i];
+                for (size_t n = 0; p->argv[n]; n++)
+                        free(p->argv[n]);
+                free(p->argv);
+                free(p->name);
+        }
+        free(environment->programs);
         grant_list_clear(&environment->grants);
         *environment = (struct environment){0};
 }

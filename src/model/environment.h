@@ -28,6 +28,17 @@ enum network_kind {
         NETWORK_NONE,    /* its own, with nothing but loopback */
 };
 
+/* What becomes of a program of `run:` that ended. */
+enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
+/* Started in the background when the environment is started. */
+struct run_program {
+        char *name;  /* in the log; no two have the same */
+        char **argv; /* ends with NULL; one at least */
+        enum restart_policy restart;
+};
+#define RUN_LIMIT 64
+
 struct environment {
         char *name;    /* NULL while temporary */
         enum root_kind root;
@@ -38,6 +49,8 @@ struct environment {
         char *hostname; /* NULL: as outside */
         bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
         struct view view;
+        struct run_program *programs;
+        size_t program_count, program_capacity;
         struct grant_list grants; /* given when it starts */
 };
 
@@ -46,6 +59,15 @@ struct environment {
 /* The word for an identity, as in options and descriptions, and the identity of a word, or -1. */
 const char *identity_word(enum identity_kind identity);
 int identity_from_word(const char *word);
+
+/* The word for a policy ("no", "on-failure", "always"), and the policy of a word, or -1. */
+const char *restart_word(enum restart_policy restart);
+int restart_from_word(const char *word);
+
+/* Adds a program; everything is copied. `name` may be NULL: it is that of the file which runs, with a number if there is one of that name
+ * already. EEXIST, EINVAL, E2BIG with `err` set. */
+int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc, enum restart_policy restart,
+                            struct error *err);
 
 /* NAME is 1..64 characters of letters, digits, '.', '_', '-', and begins with a letter or digit. */
 bool environment_name_valid(const char *name);

@@ -50,6 +50,15 @@ char *environment_to_record(const struct environment *e)
                 }
                 text_add(&t, "\n");
         }
+        for (size_t i = 0; i < e->program_count; i++) {
+                const struct run_program *p = &e->programs[i];
+                text_addf(&t, "run\t%s\t%s", p->name, restart_word(p->restart));
+                for (size_t n = 0; p->argv[n]; n++) {
+                        text_add(&t, "\t");
+                        text_add_escaped(&t, p->argv[n]);
+                }
+                text_add(&t, "\n");
+        }
         for (size_t i = 0; i < e->grants.count; i++) {
                 text_add(&t, "grant");
                 grant_to_fields(&t, &e->grants.grants[i]);
@@ -99,6 +108,9 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                    (f[2][0] == '/' || f[2][0] == '~')) {
                 return view_add(&e->view, (enum rule_kind)rule_from_word(f[1]), f[2], (const char *const *)f + 3,
                                 (size_t)n - 3, err);
+        } else if (n >= 4 && strcmp(f[0], "run") == 0 && restart_from_word(f[2]) >= 0) {
+                return environment_add_program(e, f[1], (const char *const *)f + 3, (size_t)n - 3,
+                                               (enum restart_policy)restart_from_word(f[2]), err);
         } else if (n >= 2 && strcmp(f[0], "grant") == 0) {
                 cleanup_grant struct grant grant;
                 int result = grant_from_fields(&grant, f + 1, (size_t)n - 1, err);

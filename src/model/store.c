@@ -328,6 +328,21 @@ int store_is_running(struct store *s, const char *name, struct error *err)
         return flock(lock, LOCK_SH | LOCK_NB) < 0 ? 1 : flock(lock, LOCK_EX | LOCK_NB) < 0;
 }
 
+int store_is_started(struct store *s, const char *name, struct error *err)
+{
+        cleanup_close int dir = store_open_environment(s, name, err);
+        if (dir < 0)
+                return dir;
+        cleanup_close int lock = openat(dir, "warden.lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        return lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) < 0;
+}
+
+const char *store_state(struct store *s, const char *name, struct error *err)
+{
+        int running = store_is_running(s, name, err), started = running > 0 ? store_is_started(s, name, err) : 0;
+        return running < 0 || started < 0 ? NULL : started ? "started" : running ? "running" : "stopped";
+}
+
 int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err)
 {
         cleanup_close int dir = store_open_environment(s, name, err);

@@ -12,6 +12,7 @@
  *          commit/ known               a commit at work, and what commits have made (layer/journal.h, layer/known.h)
  *          inner/                      what paddock keeps when it is used inside the environment
  *          base                        what the layer was made over (model/stamp.h)
+ *          control warden.lock log log.1   of the warden, while it is started, and of its programs (doc/control.md)
  *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
  *          snapshot/TAG layer/chain    frozen layers below (model/chain.h), which are in
@@ -77,6 +78,12 @@ void store_list_free(char **names, int count);
 
 /* Is a process of env/NAME alive? 1, 0, or a negative errno. */
 int store_is_running(struct store *s, const char *name, struct error *err);
+
+/* Has env/NAME a warden? 1, 0, or a negative errno. */
+int store_is_started(struct store *s, const char *name, struct error *err);
+
+/* "started" (it has a warden), "running" (by `paddock run`), "stopped"; NULL with `err` set. */
+const char *store_state(struct store *s, const char *name, struct error *err);
 
 /* Keeps env/NAME from being started until both descriptors are closed. EBUSY, with `remedy` as the remedy, when it runs. */
 int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err);

@@ -31,8 +31,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static void list_one(const struct request *r, struct store *store, const char *name, json_t *array)
 {
         cleanup_error struct error vanished = ERROR_INIT; /* removed since it was listed */
-        int running = store_is_running(store, name, &vanished);
-        if (running < 0)
+        const char *state = store_state(store, name, &vanished);
+        if (!state)
                 return;
         struct layer_size size = {0};
         if (r->size) {
@@ -40,7 +40,6 @@ static void list_one(const struct request *r, struct store *store, const char *n
                 if (dir >= 0)
                         layer_size(dir, &size, &vanished);
         }
-        const char *state = running ? "running" : "stopped";
         if (array) {
                 json_t *one = json_pack("{s:s, s:s}", "name", name, "state", state);
                 if (r->size) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* `paddock`: runs `run`, and hands every other verb to paddock-verbs, which stands beside it or in libexec. */
+/* `paddock`: runs `run`, `start` and `enter`, and hands every other verb to paddock-verbs, which stands beside it or in libexec. */
 #include "verbs/verbs.h"
 
 #include "base/cleanup.h"
@@ -35,16 +35,27 @@ static void occupy_standard_descriptors(void)
                         return;
 }
 
+static int run_plain(int argc, char **argv)
+{
+        return verb_run(argc, argv, NULL);
+}
+
 int main(int argc, char **argv)
 {
         occupy_standard_descriptors();
-        if (argc >= 2 && strcmp(argv[1], "run") == 0) {
-                char *name = argv[1];
-                argv[1] = (char *)"paddock run";
-                int status = verb_run(argc - 1, argv + 1, NULL);
+        static const struct {
+                const char *word, *name;
+                int (*run)(int argc, char **argv);
+        } verbs[] = {{"run", "paddock run", run_plain}, {"enter", "paddock enter", verb_enter}, {"start", "paddock start", verb_start}};
+        for (size_t i = 0; argc >= 2 && i < sizeof verbs / sizeof *verbs; i++) {
+                char *word = argv[1];
+                if (strcmp(word, verbs[i].word) != 0)
+                        continue;
+                argv[1] = (char *)verbs[i].name;
+                int status = verbs[i].run(argc - 1, argv + 1);
                 if (status != RUN_NEEDS_LIBRARY)
                         return status;
-                argv[1] = name;
+                argv[1] = word;
         }
         execute_verbs(argv);
 }

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "host/host.h"
-#include "verbs/base.h"
+#include "verbs/enter.h"
 #include "verbs/request.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
@@ -96,8 +96,13 @@ static int describe(struct request *r, struct session *s, struct environment *e,
         return result;
 }
 
-/* Ends as the program ended, so that whoever started paddock sees what they would have seen. */
-static int end_like(const struct outcome *outcome)
+char *run_shell(void)
+{
+        const char *shell = getenv("SHELL");
+        return (char *)(shell && shell[0] == '/' ? shell : "/bin/sh");
+}
+
+int run_end_like(const struct outcome *outcome)
 {
         if (WIFEXITED(outcome->status))
                 return WEXITSTATUS(outcome->status);
@@ -125,21 +130,6 @@ static int explain(const struct request *r, const struct plan *plan, const struc
                 fputs(text, stdout);
         }
         return fflush(stdout) == EOF ? EXIT_PADDOCK : 0;
-}
-
-/* A fresh layer is to be recorded with its base; of an older one it is said what moved on below it. */
-static void look_at_base(struct session *s, bool had_layer, const struct system *system)
-{
-        if (!had_layer) {
-                s->system = system;
-                return;
-        }
-        cleanup_moved struct moved moved;
-        cleanup_error struct error err = ERROR_INIT;
-        if (base_compare(s->directory, &s->plan->slots, system, false, &moved, &err) < 0)
-                error_print(stderr, &err);
-        else
-                base_tell(&moved, s->name);
 }
 
 /* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
@@ -188,10 +178,11 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                 result = session_join(s, &plan, err);
         if (result < 0)
                 return result;
+        if (s->started)
+                return enter_started(s, r->command, NULL, outcome, err);
         if (r->name && e->root == ROOT_HOST && s->join_user < 0)
-                look_at_base(s, had_layer, &system);
-        const char *shell = getenv("SHELL");
-        char *fallback[] = {(char *)(shell && shell[0] == '/' ? shell : "/bin/sh"), NULL};
+                session_base(s, had_layer, &system);
+        char *fallback[] = {run_shell(), NULL};
         struct launch launch = {.plan = &plan, .argv = r->command ? r->command : fallback, .name = e->name,
                                 .state = s->directory, .alive = s->alive, .scratch = !s->name,
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
@@ -208,7 +199,11 @@ static int run_request(struct request *r, const struct library *library)
         cleanup_environment struct environment e = {0};
         struct session s = SESSION_INIT;
         struct outcome outcome = {.exit_code = EXIT_PADDOCK};
-        int result = describe(r, &s, &e, library, &err);
+        int result = r->name && !r->given && !r->explain && !r->rebase ? enter_running(r->name, r->command, NULL, &outcome, &err) : 0;
+        if (result > 0)
+                return run_end_like(&outcome);
+        if (result == 0)
+                result = describe(r, &s, &e, library, &err);
         if (result == 0 && r->name && !r->explain)
                 result = session_named(&s, r->name, r->rebase, &err);
         if (result == 0)
@@ -221,7 +216,7 @@ static int run_request(struct request *r, const struct library *library)
                 error_print(stderr, &err);
                 return outcome.exit_code;
         }
-        return end_like(&outcome);
+        return run_end_like(&outcome);
 }
 
 int verb_run(int argc, char **argv, const struct library *library)

@@ -4,7 +4,7 @@
  *
  * Two runs of one name. The second takes the set-up lock, finds alive.lock held, and looks in runs/ for a process that is the
  * init of a living run: the file's name is its pid, its content when it started (a pid alone may have been given to somebody
- * else) and the fingerprint of its plan. It then enters that init's user namespace and a copy of its mount namespace: the
+ * else) and the fingerprint of its plan (and a "w" if a warden keeps it: who comes then asks that, verbs/enter.c). It then enters that init's user namespace and a copy of its mount namespace: the
  * same overlay, mounted once, but processes of its own. Either may end first.
  */
 #include "verbs/session.h"
@@ -103,7 +103,7 @@ int session_named(struct session *s, const char *name, bool rebase, struct error
         s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (s->setup < 0 || flock(s->setup, LOCK_EX) < 0)
                 return error_sys(err, errno, "environment '%s': cannot lock it", name);
-        clock_gettime(CLOCK_REALTIME_COARSE, &s->started); /* the clock of file times */
+        clock_gettime(CLOCK_REALTIME_COARSE, &s->began); /* the clock of file times */
         result = rebase ? start_afresh(s, err) : 0;
         return result < 0 ? result : slots_load(s->directory, &s->slots, err);
 }
@@ -137,6 +137,10 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
                 unlinkat(runs, name, 0);
                 return 0;
         }
+        if (theirs == digest && strchr(text, 'w')) {
+                s->started = true;
+                return 1;
+        }
         if (theirs != digest) {
                 error_set(err, EBUSY, "environment '%s' is running with other rules", s->name);
                 return error_remedy(err, "start it from the same directory without rules of its own, or end its programs first");
@@ -153,6 +157,22 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         s->join_user = steal_fd(&user);
         s->join_mount = steal_fd(&mounts);
         return 1;
+}
+
+size_t session_inits(int directory, int *pids, size_t room)
+{
+        size_t count = 0;
+        int fd = openat(directory, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *entry;
+        while (dir && count < room && (entry = readdir(dir))) {
+                char text[128] = "";
+                cleanup_close int record = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+                int pid = atoi(entry->d_name);
+                if (pid > 0 && record >= 0 && read(record, text, sizeof text - 1) > 0 && strtoull(text, NULL, 10) == started(pid))
+                        pids[count++] = pid;
+        }
+        return count;
 }
 
 /* Nobody lives: what the runs that were killed recorded is stale. */
@@ -226,6 +246,20 @@ int session_join(struct session *s, const struct plan *plan, struct error *err)
         return error_remedy(err, "look for it with ps, and end it");
 }
 
+void session_base(struct session *s, bool had_layer, const struct system *system)
+{
+        if (!had_layer) {
+                s->system = system;
+                return;
+        }
+        cleanup_moved struct moved moved;
+        cleanup_error struct error err = ERROR_INIT;
+        if (base_compare(s->directory, &s->plan->slots, system, false, &moved, &err) < 0)
+                error_print(stderr, &err);
+        else
+                base_tell(&moved, s->name);
+}
+
 void session_ready(void *context, int init, int control)
 {
         struct session *s = context;
@@ -237,12 +271,12 @@ void session_ready(void *context, int init, int control)
                 int fresh = slots_make(s->directory, slot, &err);
                 if (fresh == 1 && slots_complete(s->directory, slot, &err) < 0)
                         error_print(stderr, &err);
-                if (cover_record(s->directory, s->plan, slot, fresh == 1, &s->started, &err) < 0)
+                if (cover_record(s->directory, s->plan, slot, fresh == 1, &s->began, &err) < 0)
                         error_print(stderr, &err);
         }
         mkdirat(s->directory, "runs", 0700);
         s->record = memory_format("runs/%d", init);
-        cleanup_free char *text = memory_format("%llu %lx %d\n", started(init), plan_digest(s->plan), control);
+        cleanup_free char *text = memory_format("%llu %lx %d%s\n", started(init), plan_digest(s->plan), control, s->keep ? " w" : "");
         cleanup_close int fd = openat(s->directory, s->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0 || write(fd, text, strlen(text)) < 0)
                 fprintf(stderr, "paddock: cannot record this run: a second one of '%s' has to wait for its end: %s\n", s->name,

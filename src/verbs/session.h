@@ -14,11 +14,13 @@ struct session {
         int directory;       /* of the environment, -1: in memory */
         int setup, alive;    /* locks */
         int join_user, join_mount, join_control;
+        bool keep;           /* it is being started, and will have a warden */
+        bool started;        /* the living run has one: it is asked, instead of joining */
         struct slots slots;
         const struct system *system; /* to be recorded as the base of a fresh layer; or NULL */
         const struct plan *plan;
         char *record;        /* runs/PID, written when the view stands */
-        struct timespec started;
+        struct timespec began;
 };
 
 #define SESSION_INIT                                                                                                   \
@@ -42,6 +44,9 @@ int session_chain(struct session *s, struct plan *plan, struct error *err);
 /* Then: finds a living run whose view is used, if there is one. EBUSY when its view differs. */
 int session_join(struct session *s, const struct plan *plan, struct error *err);
 
+/* Before it runs: a fresh layer is to be recorded with its base; of an older one it is said what moved on below it. */
+void session_base(struct session *s, bool had_layer, const struct system *system);
+
 /* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */
 void session_ready(void *context, int init, int control);
 
@@ -50,3 +55,6 @@ void session_over(void *context);
 
 /* The run is over. Removes what a scratch run leaves. */
 int session_end(struct session *s, struct error *err);
+
+/* The first processes of all living runs of the environment whose directory is open, at most `room`. Returns how many. */
+size_t session_inits(int directory, int *pids, size_t room);

@@ -141,11 +141,11 @@ static json_t *base_of(const struct moved *m)
 }
 
 static json_t *environment_of(const struct environment *e, const struct moved *moved, const char *layer,
-                              const struct layer_size *size, bool running)
+                              const struct layer_size *size, const char *state)
 {
         json_t *value = json_object(), *view = json_array();
         json_object_set_new(value, "name", json_string(e->name));
-        json_object_set_new(value, "state", json_string(running ? "running" : "stopped"));
+        json_object_set_new(value, "state", json_string(state));
         json_object_set_new(value, "layer", json_name(layer));
         json_object_set_new(value, "size", json_integer((json_int_t)size->own));
         json_object_set_new(value, "shared", json_integer((json_int_t)size->shared));
@@ -167,15 +167,26 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
                 if (!e->view.rules[i].by_default)
                         json_array_append_new(view, rule_of(&e->view.rules[i]));
         json_object_set_new(value, "view", view);
+        json_t *programs = json_array();
+        for (size_t i = 0; i < e->program_count; i++) {
+                json_t *argv = json_array(), *one = json_object();
+                for (size_t n = 0; e->programs[i].argv[n]; n++)
+                        json_array_append_new(argv, json_name(e->programs[i].argv[n]));
+                json_object_set_new(one, "name", json_string(e->programs[i].name));
+                json_object_set_new(one, "command", argv);
+                json_object_set_new(one, "restart", json_string(restart_word(e->programs[i].restart)));
+                json_array_append_new(programs, one);
+        }
+        json_object_set_new(value, "run", programs);
         return value;
 }
 
 /* Prints the description behind comments on the environment's state. Returns an exit status. */
 static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer, const struct layer_size *size,
-                      bool running)
+                      const char *state)
 {
         cleanup_text struct text t = {0};
-        description_add_comment(&t, "", "state", running ? "running" : "stopped");
+        description_add_comment(&t, "", "state", state);
         description_add_comment(&t, "", "layer", layer);
         cleanup_text struct text bytes = {0};
         changes_size(&bytes, size->own);
@@ -267,17 +278,16 @@ int verb_show(int argc, char **argv)
         cleanup_error struct error err = ERROR_INIT;
         cleanup_store struct store store = STORE_CLOSED;
         cleanup_environment struct environment e = {0};
-        int running = store_open(&store, &err);
-        if (running == 0)
-                running = store_load(&store, r.name, &e, &err);
-        if (running == 0)
-                running = store_is_running(&store, r.name, &err);
-        if (running < 0) {
+        int result = store_open(&store, &err);
+        if (result == 0)
+                result = store_load(&store, r.name, &e, &err);
+        const char *state = result < 0 ? NULL : store_state(&store, r.name, &err);
+        if (!state) {
                 error_print(stderr, &err);
                 return EXIT_PADDOCK;
         }
         if (r.unreadable) {
-                int result = print_unreadable(&store, &r, &err);
+                result = print_unreadable(&store, &r, &err);
                 if (result < 0)
                         error_print(stderr, &err);
                 return result ? EXIT_PADDOCK : 0;
@@ -291,6 +301,6 @@ int verb_show(int argc, char **argv)
         host_read_everything(); /* the last that is looked at */
         if (directory < 0 || layer_size(directory, &size, &err) < 0)
                 error_print(stderr, &err);
-        return r.json ? print_json(environment_of(&e, &moved, layer, &size, running))
-                      : print_yaml(&e, &moved, layer, &size, running);
+        return r.json ? print_json(environment_of(&e, &moved, layer, &size, state))
+                      : print_yaml(&e, &moved, layer, &size, state);
 }

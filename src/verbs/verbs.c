@@ -24,6 +24,13 @@ static const struct verb {
         const char *summary;
 } verbs[] = {
         {"run", run_with_library, "run a program in a private copy of this system"},
+        {"start", verb_start_words, "start a named environment in the background"},
+        {"stop", verb_stop, "end environments and everything that runs in them"},
+        {"restart", verb_restart, "stop an environment and start it again"},
+        {"enter", verb_enter_words, "run a program in an environment that was started"},
+        {"ps", verb_ps, "show the processes of an environment"},
+        {"logs", verb_logs, "print what the programs in the background wrote"},
+        {"wait", verb_wait, "wait for the programs in the background to end"},
         {"create", verb_create, "make a named environment from a description"},
         {"list", verb_list, "list the named environments"},
         {"show", verb_show, "print the description that reproduces an environment"},

@@ -29,6 +29,19 @@ struct library {
 #define RUN_NEEDS_LIBRARY (-1)
 
 int verb_run(int argc, char **argv, const struct library *library);
+/* These two as well, with the same answer when the words are not plain: help, mistakes, abbreviations. */
+int verb_start(int argc, char **argv);
+int verb_enter(int argc, char **argv);
+int verb_stop(int argc, char **argv);
+int verb_restart(int argc, char **argv);
+int verb_wait(int argc, char **argv);
+int verb_ps(int argc, char **argv);
+int verb_logs(int argc, char **argv);
+/* fast.c: what `paddock` itself does, when its words were not plain: reads them with argp, and executes `paddock` with plain ones. */
+int verb_start_words(int argc, char **argv);
+int verb_enter_words(int argc, char **argv);
+/* Executes `paddock` with these words ("paddock" first). Returns only when that fails: an exit status. */
+int execute_paddock(char **argv);
 int verb_create(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_show(int argc, char **argv);

@@ -60,5 +60,5 @@ void warden_mount_fuse(struct warden *w, const char *inside, bool is_file, enum 
                        void *context);
 /* Attaches the detached mount `tree` on `inside`. `tree` stays the caller's. */
 void warden_attach(struct warden *w, const char *inside, bool is_file, int tree, order_done *done, void *context);
-/* Takes the mount away, lazily, and its mount point, if init had made it. */
+/* Takes the mount away, lazily. A mount point that was made for it stays, empty. */
 void warden_detach(struct warden *w, int handle, order_done *done, void *context);

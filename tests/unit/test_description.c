@@ -42,7 +42,7 @@ static const struct bad {
         {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
         {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
         {"something: 1\n",
-         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, grants\n"},
+         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, run, grants\n"},
         {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
         {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
         {"name: a\n\"name\": b\n? name\n: c\n",
@@ -198,7 +198,7 @@ static const struct bad {
          "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
         {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
         {"\"k\\u202ey\\e[31m\": 1\n", "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, "
-                                      "view, network, session, hostname, grants\n"},
+                                      "view, network, session, hostname, run, grants\n"},
 };
 
 static void test_bad(void **state)

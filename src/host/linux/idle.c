@@ -2,10 +2,13 @@
 /* Waiting without memory: see idle.h. */
 #include "host/linux/idle.h"
 
+#include "host/living.h"
+
 #include <link.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -45,8 +48,19 @@ static int list_object(struct dl_phdr_info *info, size_t size, void *context)
 
 int idle_poll(struct pollfd *fds, nfds_t count)
 {
-        int ready = poll(fds, count, PATIENCE);
-        if (ready != 0)
+        return idle_poll_until(fds, count, -1);
+}
+
+int host_wait(struct pollfd *fds, size_t count, int timeout)
+{
+        return idle_poll_until(fds, (nfds_t)count, timeout);
+}
+
+int idle_poll_until(struct pollfd *fds, nfds_t count, int timeout)
+{
+        bool patient = timeout < 0 || timeout > 2 * PATIENCE;
+        int ready = poll(fds, count, patient ? PATIENCE : timeout);
+        if (ready != 0 || !patient)
                 return ready;
         struct parts parts = {.count = 0};
 #ifdef __GLIBC__ /* musl gives back what is free by itself */
@@ -56,5 +70,5 @@ int idle_poll(struct pollfd *fds, nfds_t count)
         /* Last, and nothing between it and waiting: whatever runs after it is loaded again. */
         for (size_t i = 0; i < parts.count; i++)
                 madvise(parts.part[i].start, parts.part[i].size, MADV_DONTNEED); /* refused: the pages just stay */
-        return poll(fds, count, -1);
+        return poll(fds, count, timeout < 0 ? -1 : timeout - PATIENCE);
 }

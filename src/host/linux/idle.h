@@ -8,3 +8,5 @@
  * it does not use (they are the file's and come back when they are touched) and the free part of its heap. A short run never
  * pays for that. Returns as poll() does. */
 int idle_poll(struct pollfd *fds, nfds_t count);
+/* The same, for at most `timeout` milliseconds (-1: without end). */
+int idle_poll_until(struct pollfd *fds, nfds_t count, int timeout);

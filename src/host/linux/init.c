@@ -265,6 +265,8 @@ _Noreturn void init_main(struct birth *birth)
                         give_up(birth, &err);
         }
 
+        if (launch->keep)
+                keep_main(birth, &w);
         int terminal = -1, master = -1;
         setsid();
         if (birth->terminal) {

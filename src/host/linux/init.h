@@ -24,6 +24,8 @@ struct birth {
         unsigned uid, gid, umask;
         int control;                 /* to the server of the mirror, or -1 */
         int socket;                  /* to the paddock outside */
+        int ours;                    /* outside: the other end */
+        pid_t init;                  /* outside: init, once made */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */
         int *status;                 /* shared with it: how the program ended, -1 before */
         bool terminal;               /* the program gets a terminal of its own */
@@ -37,8 +39,35 @@ static inline bool birth_has_ids(const struct birth *birth)
         return birth->superuser || birth->launch->plan->root || birth->launch->system->ids_direct;
 }
 
+/* launch.c, outside: what has to be there before init, and then init. launch_init() leaves birth->init negative when there is none;
+ * when it fails later, init ends as soon as birth->ours is closed. */
+int launch_prepare(struct birth *birth, struct superuser *superuser, struct error *err);
+int launch_init(struct birth *birth, struct error *err);
+/* Files outside are found under their names only outside: for a program that joins what lives already, a process that shares our
+ * descriptors, and has a mount namespace to make them read-only in, reopens them. `root`: by real root. */
+int launch_reopen(const struct inherit *inherit, bool root, struct error *err);
+
+/* keep.c: init of an environment that was started and has no program of its own. Never returns. */
+struct workplace;
+_Noreturn void keep_main(struct birth *birth, struct workplace *w);
+
 /* Never returns. */
 _Noreturn void init_main(struct birth *birth);
 
-/* program.c: the last steps, in the program's process. Never returns. */
+/* program.c: parts of the way to a program, for those that start one in another order (attend.c).
+ *
+ * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: the ids are the
+ * caller's own business) is where init says that it has mapped them. */
+int program_settle(struct birth *birth, int mapped, struct error *err);
+int program_give_up_groups(const struct birth *birth, struct error *err);
+/* Keys and abstract sockets of the outer session are out of reach of this process and its children from now on. */
+int program_cut_off(struct error *err);
+/* Variables of root's. */
+void program_root_variables(const struct launch *launch);
+/* The working directory, by its name inside (NULL: none): "/" if it leads nowhere. */
+void program_enter_directory(const char *name);
+/* Becomes the program. Returns only if that fails: the exit code, with `err` set. */
+int program_execute(char **argv, struct error *err);
+
+/* The last steps, in the program's process. Never returns. */
 _Noreturn void program_main(struct birth *birth, int terminal, int mapped);

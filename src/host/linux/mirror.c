@@ -177,7 +177,8 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
                 return error_sys(err, errno, "cannot attach the mirror of the main system");
         w->lister.mirror = w->mirror = steal_fd(&tree);
         w->lister.control = control;
-        lister_touch(&w->lister, w->launch->argv[0]);
+        if (w->launch->argv)
+                lister_touch(&w->lister, w->launch->argv[0]);
         return 0;
 }
 

@@ -106,16 +106,31 @@ static int bring_up_loopback(struct error *err)
         return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_sys(err, errno, "cannot bring up the loopback interface") : 0;
 }
 
-static int settle(struct birth *birth, int mapped, struct error *err)
+int program_cut_off(struct error *err)
+{
+        int result = refuse_keys(err);
+        return result < 0 ? result : scope_abstract_sockets(err);
+}
+
+/* Groups of the user mean nothing inside. With one id they cannot be given up. */
+int program_give_up_groups(const struct birth *birth, struct error *err)
+{
+        const struct system *system = birth->launch->system;
+        if (birth->launch->plan->root && !system->ids_lack && !system->ids_direct && setgroups(0, NULL) < 0)
+                return error_sys(err, errno, "cannot give up the user's groups");
+        return 0;
+}
+
+int program_settle(struct birth *birth, int mapped, struct error *err)
 {
         const struct plan *plan = birth->launch->plan;
         char go;
         if (mapped >= 0) {
                 if (read(mapped, &go, 1) != 1)
                         _exit(125); /* init says why */
-                /* Groups of the user mean nothing inside. With one id they cannot be given up. */
-                if (plan->root && !birth->launch->system->ids_lack && !birth->launch->system->ids_direct && setgroups(0, NULL) < 0)
-                        return error_sys(err, errno, "cannot give up the user's groups");
+                int result = program_give_up_groups(birth, err);
+                if (result < 0)
+                        return result;
                 if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                         return error_sys(err, errno, "cannot become root of the environment");
         } else {
@@ -125,12 +140,7 @@ static int settle(struct birth *birth, int mapped, struct error *err)
         }
         if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
                 return error_sys(err, errno, "cannot set the host name %s", plan->hostname);
-        int result = plan->own_network ? bring_up_loopback(err) : 0;
-        if (result == 0 && !plan->session)
-                result = refuse_keys(err);
-        if (result == 0 && !plan->session)
-                result = scope_abstract_sockets(err);
-        return result;
+        return plan->own_network ? bring_up_loopback(err) : 0;
 }
 
 /* A directory that every user may make files in. */
@@ -142,7 +152,7 @@ static bool is_for_all(const char *path)
 
 /* What the user's login said does not hold for root. Programs for administrators are found, and what drops root's rights finds a
  * place for its temporary files. An environment inside this one keeps its state where the outer state is covered. */
-static void root_variables(const struct launch *launch)
+void program_root_variables(const struct launch *launch)
 {
         static const char *const needed[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
         cleanup_text struct text path = {0};
@@ -173,9 +183,9 @@ static void root_variables(const struct launch *launch)
 }
 
 /* Enters the working directory. When its name leads nowhere inside, "/" is where a shell would be, and $PWD says so. */
-static void enter_directory(const struct plan *plan)
+void program_enter_directory(const char *name)
 {
-        cleanup_close int directory = plan->cwd ? inherit_open_directory(plan->cwd) : -1;
+        cleanup_close int directory = name ? inherit_open_directory(name) : -1;
         if (directory >= 0 && fchdir(directory) == 0)
                 return;
         (void)!chdir("/");
@@ -219,12 +229,24 @@ static int execute(char **argv)
         return worst;
 }
 
+int program_execute(char **argv, struct error *err)
+{
+        int code = execute(argv);
+        cleanup_free char *shown = text_escape(argv[0]);
+        if (code == ENOENT || code == ENOTDIR) {
+                error_set(err, code, "%s: %s", shown, strchr(argv[0], '/') ? "no such file inside" : "command not found");
+                return 127;
+        }
+        error_sys(err, code, "%s: cannot be executed", shown);
+        return 126;
+}
+
 _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
 {
         cleanup_error struct error err = ERROR_INIT;
         char **argv = birth->launch->argv;
         setpgid(0, 0);
-        if (settle(birth, mapped, &err) < 0)
+        if (program_settle(birth, mapped, &err) < 0 || (!birth->launch->plan->session && program_cut_off(&err) < 0))
                 give_up(birth, 125, &err);
         if (terminal >= 0 && birth->foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
@@ -232,17 +254,10 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
             inherit_close(birth->inherit, terminal, birth->socket, &err) < 0)
                 give_up(birth, 125, &err);
         if (birth->launch->plan->root)
-                root_variables(birth->launch);
-        enter_directory(birth->launch->plan);
+                program_root_variables(birth->launch);
+        program_enter_directory(birth->launch->plan->cwd);
         inherit_directories(birth->inherit);
         umask(birth->umask);
         kernel_signal_mask(SIG_SETMASK, &birth->signals, NULL);
-        int code = execute(argv);
-        cleanup_free char *shown = text_escape(argv[0]);
-        if (code == ENOENT || code == ENOTDIR) {
-                error_set(&err, code, "%s: %s", shown, strchr(argv[0], '/') ? "no such file inside" : "command not found");
-                give_up(birth, 127, &err);
-        }
-        error_sys(&err, code, "%s: cannot be executed", shown);
-        give_up(birth, 126, &err);
+        give_up(birth, program_execute(argv, &err), &err);
 }

@@ -19,6 +19,7 @@ enum report_type {
         REPORT_GO,         /* outside -> init: ids are mapped, mounts are staged: go on */
         REPORT_SIGNAL,     /* outside -> init: value: signal for the program alone */
         REPORT_SIGNAL_GROUP, /* the same for its process group */
+        REPORT_ENDED,      /* value: how the program ended, as waitpid() has it; only from an environment that lives on */
         REPORT_FOREGROUND, /* outside -> init: the program's group may have the terminal, and continues */
 };
 

@@ -412,6 +412,8 @@ int view_build(struct workplace *w, struct error *err)
         if (result == 0)
                 result = open_sources(w, false, opened, err);
         w->devices_fd = open(w->devices, O_PATH | O_DIRECTORY | O_CLOEXEC); /* now: the stage may cover the name */
+        if (w->launch->keep && w->devices_fd >= 0)
+                w->fuse = openat(w->devices_fd, "fuse", O_PATH | O_CLOEXEC);
         if (result == 0)
                 result = open_root(w, err);
         if (result == 0 && fuse >= 0)

@@ -33,6 +33,7 @@ struct workplace {
         int ids;     /* a word comes here when ids are mapped; -1: they are */
         const char *devices;       /* a directory with the main system's device nodes, and */
         int devices_fd;            /* the same, opened before anything covers it */
+        int fuse;                  /* of an environment that is kept: its FUSE device (O_PATH), or -1 */
         const char *stage_point;   /* where the stage is attached until the view covers it */
         const struct staged *staged; /* real root: its file systems, else NULL */
         size_t staged_count;
@@ -40,7 +41,7 @@ struct workplace {
 
 #define WORKPLACE_INIT                                                                                                \
         ((struct workplace){.layer = -1, .stage = -1, .root = -1, .mirror = -1, .lister = LISTER_NONE, .control = -1,  \
-                            .ids = -1, .devices = "/dev", .devices_fd = -1, .stage_point = "/dev"})
+                            .ids = -1, .devices = "/dev", .devices_fd = -1, .fuse = -1, .stage_point = "/dev"})
 
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
