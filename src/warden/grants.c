@@ -1,63 +1,450 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The rights of a started environment: see grants.h. */
+/* The rights of a started environment: the table, and what is asked for. See grants.h; rights.c has the life of one. */
 #include "warden/grants.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "model/kept.h"
+#include "warden/inner.h"
+#include "warden/rights.h"
 
-struct grants {
-        struct warden *warden;
-};
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#define TEXT_LIMIT 4095
+#define CLOCK_CHECK 60000 /* ms after which a time of day is looked at again: clocks are set */
+#define USER_CHECK 500    /* ms after which it is looked whether who used a right once still lives */
 
 struct grants *grants_new(struct warden *w)
 {
         struct grants *g = memory_new(sizeof *g);
-        g->warden = w;
+        *g = (struct grants){.warden = w, .servers = {SERVER_NONE(SERVER_FILES), SERVER_NONE(SERVER_SOCKETS)}};
+        g->audit = audit_open(warden_directory(w));
         return g;
 }
 
 void grants_free(struct grants *g)
 {
+        for (size_t i = 0; i < SERVER_KINDS; i++)
+                server_close(&g->servers[i]);
+        for (size_t i = 0; i < g->count; i++)
+                right_free(g->rights[i]);
+        free(g->rights);
+        if (g->audit >= 0)
+                close(g->audit);
         free(g);
+}
+
+/* The number inside of an id that is `id` outside. */
+static unsigned number_inside(int init, const char *file, unsigned id)
+{
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/%s", init, file);
+        cleanup_file FILE *map = fopen(path, "re");
+        unsigned inside, outside, count;
+        while (map && fscanf(map, "%u %u %u", &inside, &outside, &count) == 3)
+                if (id >= outside && id - outside < count)
+                        return inside + id - outside;
+        return id;
+}
+
+static void learn_numbers(struct grants *g)
+{
+        if (g->numbered)
+                return;
+        g->uid = number_inside(g->warden->init, "uid_map", geteuid());
+        g->gid = number_inside(g->warden->init, "gid_map", getegid());
+        g->numbered = true;
+}
+
+static struct right *find(const struct grants *g, uint64_t id)
+{
+        size_t low = 0, high = g->count;
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+                if (g->rights[middle]->id == id)
+                        return g->rights[middle];
+                if (g->rights[middle]->id < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return NULL;
+}
+
+void grants_remove(struct grants *g, struct right *r)
+{
+        size_t i = 0;
+        while (g->rights[i] != r)
+                i++;
+        memmove(&g->rights[i], &g->rights[i + 1], (--g->count - i) * sizeof(struct right *));
+}
+
+/* ---- GRANT ---- */
+
+static bool is_clean(const char *path)
+{
+        cleanup_free char *clean = path[0] == '/' ? path_clean("/", path) : NULL;
+        return clean && strcmp(clean, path) == 0;
+}
+
+/* Fills `r` from the message. */
+static int read_grant(struct right *r, const struct message *m, struct error *err)
+{
+        struct grant *g = &r->grant;
+        uint64_t kind = 0, mode = GRANT_RO, flags = 0, expiry, clock = CLOCK_OF_DAY;
+        message_get_number(m, TAG_KIND, &kind);
+        message_get_number(m, TAG_MODE, &mode);
+        message_get_number(m, TAG_FLAGS, &flags);
+        message_get_number(m, TAG_CLOCK, &clock);
+        g->resource = message_get_text(m, TAG_RESOURCE, TEXT_LIMIT);
+        g->inside = message_get_text(m, TAG_INSIDE, TEXT_LIMIT);
+        g->set = message_get_text(m, TAG_SET, 64);
+        g->to = message_get_text(m, TAG_TO, 32);
+        r->by = message_get_text(m, TAG_BY, 256);
+        g->kind = kind == GRANT_TREE ? RESOURCE_TREE : kind == GRANT_FILE ? RESOURCE_FILE : kind == GRANT_SOCKET ? RESOURCE_SOCKET
+                                                                                                               : RESOURCE_UNKNOWN;
+        g->writable = mode == GRANT_RW;
+        g->noexec = flags & GRANT_NOEXEC;
+        g->plain = flags & GRANT_PLAIN;
+        g->keep = flags & GRANT_KEEP;
+        g->once = flags & GRANT_ONCE;
+        g->locked = flags & GRANT_LOCKED;
+        if (!g->resource || !g->inside || !is_clean(g->inside) || !g->inside[1] || g->kind == RESOURCE_UNKNOWN ||
+            (mode != GRANT_RO && mode != GRANT_RW) || (clock != CLOCK_OF_DAY && clock != CLOCK_OF_BOOT))
+                return error_set(err, EBADMSG, "the request does not say what is granted where");
+        if (g->plain && g->once)
+                return error_set(err, EINVAL, "what is granted plainly is not seen when it is used: it cannot end with that");
+        if (!message_get_number(m, TAG_EXPIRY, &expiry))
+                return 0;
+        if (expiry > INT64_MAX / 2000)
+                return error_set(err, EBADMSG, "the request names no time");
+        g->expiry = EXPIRY_TIME;
+        g->seconds = (long long)expiry;
+        if (clock == CLOCK_OF_BOOT) {
+                r->due = (int64_t)expiry * 1000;
+                g->seconds = time(NULL) + (r->due - host_clock()) / 1000;
+        }
+        return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+        return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Does a right that is there stand in the way? */
+static int check_others(const struct grants *g, const struct right *fresh, struct error *err)
+{
+        const char *inside = fresh->grant.inside;
+        for (size_t i = 0; i < g->count; i++) {
+                const struct right *r = g->rights[i];
+                if (r->state == RIGHT_ENDING || !path_is_below(r->grant.inside, inside))
+                        continue;
+                cleanup_free char *shown = text_escape(r->grant.inside);
+                bool same = strcmp(r->grant.inside, inside) == 0;
+                if (r->grant.locked) {
+                        error_set(err, EPERM, "%s inside is granted by a locked line of the description (%s)", shown,
+                                  mode_word(r->grant.writable));
+                        return error_remedy(err, "no command changes that: change the description while the environment is stopped");
+                }
+                error_set(err, EEXIST, same ? "%s inside is granted already (%s, %s)" : "it would cover %s, which is granted (%s, %s)", shown,
+                          mode_word(r->grant.writable), r->grant.plain ? "plain" : "revocable");
+                return error_remedy(err, "revoke that first, or name another place inside");
+        }
+        return 0;
+}
+
+static size_t descriptors_for(const struct grant *g)
+{
+        return g->kind == RESOURCE_SOCKET && !g->plain ? 3 : 1;
+}
+
+static void request_grant(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        struct right *r = memory_new(sizeof *r);
+        *r = (struct right){.table = g, .asker = asker, .asked = true, .handle = -1, .due = -1, .fds = {-1, -1, -1}};
+        int result = read_grant(r, m, &err);
+        if (result == 0 && count != descriptors_for(&r->grant))
+                result = error_set(&err, EBADMSG, "the request comes with %zu descriptors, not %zu", count, descriptors_for(&r->grant));
+        if (result == 0)
+                result = check_others(g, r, &err);
+        if (result == 0 && g->count >= RIGHT_LIMIT)
+                result = error_set(&err, ENOSPC, "an environment has at most %d grants", RIGHT_LIMIT);
+        if (result < 0) {
+                audit(g, "refused", r->grant.resource && r->grant.inside ? r : NULL, err.text);
+                warden_send_error(g->warden, asker, &err);
+                right_free(r);
+                return;
+        }
+        struct server *s = right_server(r);
+        if (s && s->socket < 0) {
+                warden_send_need(g->warden, asker, s->kind == SERVER_SOCKETS ? GRANT_SOCKET : GRANT_TREE);
+                right_free(r);
+                return;
+        }
+        learn_numbers(g);
+        for (size_t i = 0; i < count; i++)
+                r->fds[i] = steal_fd(&fds[i]);
+        r->id = ++g->last_id;
+        *vector_add(g->rights, g->count, g->capacity) = r;
+        right_begin(r);
+}
+
+/* ---- REVOKE ---- */
+
+struct wanted {
+        uint64_t id;
+        bool by_id, all;
+        char *resource, *set, *to;
+};
+
+static bool is_wanted(const struct wanted *w, const struct right *r)
+{
+        if (r->state == RIGHT_ENDING && !w->by_id)
+                return false;
+        if (w->to && !same_text(w->to, r->grant.to))
+                return false;
+        if (w->by_id)
+                return r->id == w->id;
+        if (w->set)
+                return same_text(w->set, r->grant.set);
+        return w->all || strcmp(w->resource, r->grant.resource) == 0 || strcmp(w->resource, r->grant.inside) == 0;
+}
+
+/* A right inside another one's tree ends with it: its mount stands on that one's. */
+static bool falls_with(const struct grants *g, const struct wanted *wanted, const struct right *r)
+{
+        if (is_wanted(wanted, r))
+                return true;
+        for (size_t i = 0; i < g->count; i++)
+                if (g->rights[i] != r && is_wanted(wanted, g->rights[i]) && g->rights[i]->grant.kind == RESOURCE_TREE &&
+                    path_is_below(r->grant.inside, g->rights[i]->grant.inside))
+                        return r->state != RIGHT_ENDING;
+        return false;
+}
+
+/* The locked one among those that would end, or NULL. `all` passes over them. */
+static const struct right *locked_among(const struct grants *g, const struct wanted *wanted)
+{
+        for (size_t i = 0; i < g->count; i++)
+                if (g->rights[i]->grant.locked && falls_with(g, wanted, g->rights[i]))
+                        return g->rights[i];
+        return NULL;
+}
+
+static void request_revoke(struct grants *g, struct asker asker, const struct message *m)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        struct wanted wanted = {0};
+        wanted.by_id = message_get_number(m, TAG_GRANT, &wanted.id);
+        wanted.resource = message_get_text(m, TAG_RESOURCE, TEXT_LIMIT);
+        wanted.set = message_get_text(m, TAG_SET, 64);
+        wanted.to = message_get_text(m, TAG_TO, 32);
+        wanted.all = !wanted.by_id && !wanted.resource && !wanted.set;
+        cleanup_free char *by = message_get_text(m, TAG_BY, 256);
+        const struct right *locked = wanted.all ? NULL : locked_among(g, &wanted);
+        struct right **ending = NULL;
+        size_t count = 0, capacity = 0;
+        for (size_t i = 0; !locked && i < g->count; i++)
+                if (wanted.all ? is_wanted(&wanted, g->rights[i]) && !g->rights[i]->grant.locked : falls_with(g, &wanted, g->rights[i]))
+                        *vector_add(ending, count, capacity) = g->rights[i];
+        if (locked) {
+                cleanup_free char *shown = text_escape(locked->grant.inside);
+                error_set(&err, EPERM, "%s inside is granted by a locked line of the description", shown);
+                error_remedy(&err, "no command takes that back: stop the environment and change the description");
+                audit(g, "refused", locked, "revoke of a locked grant");
+        } else if (!count && !wanted.all) {
+                cleanup_free char *shown = wanted.resource ? text_escape(wanted.resource) : NULL;
+                if (wanted.by_id)
+                        error_set(&err, ENOENT, "there is no grant %llu", (unsigned long long)wanted.id);
+                else
+                        error_set(&err, ENOENT, wanted.set ? "nothing of the set '%s' is granted" : "%s is not granted", wanted.set ? wanted.set
+                                                                                                                                  : shown);
+        }
+        if (err.code) {
+                warden_send_error(g->warden, asker, &err);
+        } else if (!count) {
+                struct message_out *out = warden_answer(g->warden, asker, MESSAGE_REVOKE, 0);
+                message_number(out, TAG_COUNT, 0);
+                warden_send(g->warden, asker, out);
+        } else {
+                struct ending_rights *waiting = memory_new(sizeof *waiting);
+                *waiting = (struct ending_rights){.asker = asker, .type = MESSAGE_REVOKE, .left = 1};
+                /* One that ends at once must not end the waiting for the others. */
+                for (size_t i = 0; i < count; i++) {
+                        if (by) {
+                                free(ending[i]->ended_by);
+                                ending[i]->ended_by = memory_string(by);
+                        }
+                        right_end(ending[i], "revoked", waiting);
+                }
+                ending_rights_done(g, waiting);
+        }
+        free(ending);
+        free(wanted.resource);
+        free(wanted.set);
+        free(wanted.to);
+}
+
+/* ---- GRANTS, SERVER ---- */
+
+static void request_list(struct grants *g, struct asker asker)
+{
+        struct message_out *m = warden_answer(g->warden, asker, MESSAGE_GRANTS, g->count ? MESSAGE_MORE : 0);
+        message_number(m, TAG_COUNT, g->count);
+        warden_send(g->warden, asker, m);
+        for (size_t i = 0; i < g->count; i++) {
+                const struct right *r = g->rights[i];
+                m = warden_answer(g->warden, asker, MESSAGE_GRANTS, i + 1 < g->count ? MESSAGE_MORE : 0);
+                right_describe(r, m);
+                warden_send(g->warden, asker, m);
+        }
+}
+
+static void request_server(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        uint64_t kind = 0;
+        message_get_number(m, TAG_KIND, &kind);
+        struct server *s = &g->servers[kind == GRANT_SOCKET ? SERVER_SOCKETS : SERVER_FILES];
+        if (count != 1 || kind < GRANT_TREE || kind > GRANT_SOCKET)
+                error_set(&err, EBADMSG, "the request brings no server");
+        else if (s->socket >= 0)
+                error_set(&err, EEXIST, "that server is there already");
+        if (err.code) {
+                warden_send_error(g->warden, asker, &err);
+                return;
+        }
+        s->socket = steal_fd(&fds[0]);
+        warden_send(g->warden, asker, warden_answer(g->warden, asker, MESSAGE_SERVER, 0));
 }
 
 void grants_request(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count)
 {
-        (void)fds;
-        (void)count;
-        if (m->header.type == MESSAGE_GRANTS) {
-                struct message_out *out = warden_answer(g->warden, asker, MESSAGE_GRANTS, 0);
-                message_number(out, TAG_COUNT, 0);
-                warden_send(g->warden, asker, out);
-                return;
-        }
         cleanup_error struct error err = ERROR_INIT;
-        error_set(&err, EOPNOTSUPP, "this warden gives no rights");
-        warden_send_error(g->warden, asker, &err);
+        switch (m->header.type) {
+        case MESSAGE_GRANT:
+                request_grant(g, asker, m, fds, count);
+                break;
+        case MESSAGE_REVOKE:
+                request_revoke(g, asker, m);
+                break;
+        case MESSAGE_GRANTS:
+                request_list(g, asker);
+                break;
+        case MESSAGE_SERVER:
+                request_server(g, asker, m, fds, count);
+                break;
+        default:
+                error_set(&err, EOPNOTSUPP, "this warden does not know that request");
+                warden_send_error(g->warden, asker, &err);
+        }
 }
+
+/* ---- the loop ---- */
 
 size_t grants_poll(struct grants *g, struct pollfd *fds, size_t room)
 {
-        (void)g;
-        (void)fds;
-        (void)room;
-        return 0;
+        size_t n = 0;
+        for (size_t i = 0; i < SERVER_KINDS && n < room; i++)
+                if (g->servers[i].socket >= 0)
+                        fds[n++] = (struct pollfd){.fd = g->servers[i].socket,
+                                                   .events = (short)(POLLIN | (g->servers[i].first ? POLLOUT : 0))};
+        return n;
+}
+
+/* All that it said; at its end everything that lived in it ends. */
+static void hear(struct grants *g, struct server *s)
+{
+        struct server_news news;
+        int result;
+        while ((result = server_hear(s, &news)) > 0) {
+                struct right *r = find(g, news.id);
+                if (r)
+                        right_hear(r, &news);
+        }
+        if (result == -EAGAIN)
+                return;
+        server_close(s);
+        for (size_t i = g->count; i-- > 0;) { /* one that ends is taken out of the table */
+                if (i < g->count && right_server(g->rights[i]) == s)
+                        right_orphan(g->rights[i]);
+        }
 }
 
 void grants_ready(struct grants *g, const struct pollfd *fds, size_t count)
 {
-        (void)g;
-        (void)fds;
-        (void)count;
+        for (size_t i = 0; i < count; i++)
+                for (size_t k = 0; k < SERVER_KINDS; k++) {
+                        struct server *s = &g->servers[k];
+                        if (s->socket != fds[i].fd || !fds[i].revents)
+                                continue;
+                        if (fds[i].revents & POLLOUT)
+                                server_flush(s);
+                        if (fds[i].revents & ~POLLOUT)
+                                hear(g, s);
+                        break;
+                }
+}
+
+/* When it expires, in ms of the boot clock; or when that is to be looked at again. */
+static int64_t due_of(const struct right *r)
+{
+        if (r->state == RIGHT_ENDING)
+                return -1;
+        int64_t now = host_clock(), due = r->due;
+        if (due < 0 && r->grant.expiry == EXPIRY_TIME) {
+                int64_t left = ((int64_t)r->grant.seconds - time(NULL)) * 1000;
+                due = now + (left > CLOCK_CHECK ? CLOCK_CHECK : left < 0 ? 0 : left);
+        }
+        if (r->user && (due < 0 || due > now + USER_CHECK))
+                due = now + USER_CHECK;
+        return due;
+}
+
+static bool has_expired(const struct right *r, int64_t now)
+{
+        return r->due >= 0 ? now >= r->due : r->grant.expiry == EXPIRY_TIME && time(NULL) >= r->grant.seconds;
 }
 
 int64_t grants_deadline(const struct grants *g)
 {
-        (void)g;
-        return -1;
+        int64_t first = g->unsaved ? host_clock() : -1;
+        for (size_t i = 0; i < g->count; i++) {
+                int64_t due = due_of(g->rights[i]);
+                if (due >= 0 && (first < 0 || due < first))
+                        first = due;
+        }
+        return first;
+}
+
+static void save(struct grants *g)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_grant_list struct grant_list kept = {0};
+        g->unsaved = false;
+        for (size_t i = 0; i < g->count; i++)
+                if (g->rights[i]->grant.keep && g->rights[i]->state == RIGHT_ACTIVE)
+                        grant_list_add(&kept, &g->rights[i]->grant, &err);
+        if (kept_save(warden_directory(g->warden), &kept, &err) < 0)
+                audit(g, "not-kept", NULL, err.text);
 }
 
 void grants_due(struct grants *g, int64_t now)
 {
-        (void)g;
-        (void)now;
+        for (size_t i = g->count; i-- > 0;) {
+                struct right *r = i < g->count ? g->rights[i] : NULL;
+                if (!r || r->state == RIGHT_ENDING || r->end_soon)
+                        continue;
+                if (has_expired(r, now))
+                        right_end(r, "expired", NULL);
+                else if (r->user && !inside_lives(r->user, r->user_started))
+                        right_end(r, "spent", NULL);
+        }
+        if (g->unsaved)
+                save(g);
 }
