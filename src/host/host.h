@@ -85,6 +85,21 @@ int host_reader_open(struct reader *reader, int (*open)(void *context, unsigned 
                      const char *path);
 void host_reader_end(struct reader *reader);
 
+/* A process that stops the programs below an environment's first processes. When this one ends, they go on. Any process that has the
+ * socket may ask. */
+struct freezer {
+        int socket; /* -1: not started */
+        int pid;
+};
+#define FREEZER_NONE ((struct freezer){.socket = -1})
+
+int host_freezer_start(struct freezer *freezer, const int *inits, size_t count, struct error *err);
+/* Stops them; *count: how many processes. On failure they run. */
+int host_freezer_stop(const struct freezer *freezer, unsigned *count, struct error *err);
+/* Lets go on what ran before; *microseconds: how long it was stopped. */
+int host_freezer_continue(const struct freezer *freezer, long *microseconds, struct error *err);
+void host_freezer_end(struct freezer *freezer);
+
 /* Has `work` done by a process that has the ids which the invoking user gives to environments of root's, and is root there: it sees
  * the owners of their files as they are inside, and may read and move them. It shares descriptors with this one, and writes nothing
  * outside. With `owners` it asks host_owner() for the owners of what is outside. Returns what `work` returned (0..255), or a negative

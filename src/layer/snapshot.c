@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "layer/commit.h"
+#include "layer/duplicate.h"
 #include "layer/files.h"
 #include "model/cover.h"
 
@@ -24,54 +25,28 @@ static int make_directory(int dir, const char *name, unsigned mode)
         return files_open_directory(dir, name);
 }
 
-/* Copies everything below the directory `from` into `to`: what a slot has of its own, which no overlay shows. */
-static int copy_tree(const struct layer *plain, int from, int to, int depth)
-{
-        struct names names = {.budget = 1 << 20};
-        struct into into = {.fd = to, .inherits = true};
-        const char *what;
-        int result = depth > 1000 ? -ELOOP : 0;
-        for (int more; result == 0 && (more = names_next(&names, &from, 1)) != 0;) {
-                result = more < 0 ? more : 0;
-                for (size_t i = 0; i < names.count && result == 0; i++) {
-                        cleanup_close int own = files_open_any(from, names.items[i]);
-                        struct meta meta;
-                        result = own < 0 ? own : files_look(own, "", false, &meta);
-                        if (result < 0)
-                                break;
-                        if (meta.type == META_DIRECTORY) {
-                                cleanup_close int sub = make_directory(to, names.items[i], 0700);
-                                result = sub < 0 ? sub : copy_tree(plain, own, sub, depth + 1);
-                        } else {
-                                result = put(plain, own, &into, names.items[i], NULL, NULL, &what);
-                        }
-                }
-        }
-        names_clear(&names);
-        return result == 0 ? put_meta(plain, from, to, &what) : result;
-}
-
-/* The slot `name` of the layer directory `old`, empty again, in `new`. */
-static int prepare_slot(int old, int new, const char *name)
+/* The slot `name` of the layer directory `old`, in `new`: empty again, or `whole`. */
+static int prepare_slot(int old, int new, const char *name, bool whole)
 {
         static const struct layer plain = {.ids = true};
         cleanup_close int from = files_open_directory(old, name);
         cleanup_close int to = from < 0 ? -1 : make_directory(new, name, 0700);
         const struct into into = {.fd = to, .inherits = true};
         const char *what;
+        cleanup_free char *failed = NULL;
         int result = from < 0 ? from : to < 0 ? to : 0;
         static const char *const files[] = {"cover", "path", NULL}; /* the path last: it makes the slot complete */
         cleanup_close int upper = result < 0 ? -1 : files_open_directory(from, "upper");
         cleanup_close int content = result < 0 ? -1 : files_open_any(from, "content");
         if (result == 0 && upper >= 0) {
                 cleanup_close int made = make_directory(to, "upper", 0700), work = make_directory(to, "work", 0700);
-                result = made < 0 ? made : work < 0 ? work : put_meta(&plain, upper, made, &what);
+                result = made < 0 ? made : work < 0 ? work : whole ? duplicate(upper, made, &failed) : put_meta(&plain, upper, made, &what);
         }
         struct meta meta;
         if (result == 0 && content >= 0 && (result = files_look(content, "", false, &meta)) == 0) {
                 if (meta.type == META_DIRECTORY) {
                         cleanup_close int made = make_directory(to, "content", 0700);
-                        result = made < 0 ? made : copy_tree(&plain, content, made, 0);
+                        result = made < 0 ? made : duplicate(content, made, &failed);
                 } else {
                         result = put(&plain, content, &into, "content", NULL, NULL, &what);
                 }
@@ -84,8 +59,8 @@ static int prepare_slot(int old, int new, const char *name)
         return result;
 }
 
-/* Empty slots for all of the layer directory `old` (-1: none), over `chain`, as `layer` in `dir`. */
-static int prepare(int dir, int old, const struct chain *chain, struct error *err)
+/* Empty slots for all of the layer directory `old` (-1: none), over `chain`, as `layer` in `dir`; or all of it, if `whole`. */
+static int prepare(int dir, int old, const struct chain *chain, bool whole, struct error *err)
 {
         cleanup_close int new = make_directory(dir, "layer", 0700);
         int result = new < 0 ? new : 0;
@@ -94,9 +69,9 @@ static int prepare(int dir, int old, const struct chain *chain, struct error *er
         struct dirent *entry;
         while (list && result == 0 && (entry = readdir(list)))
                 if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && faccessat(old, entry->d_name, F_OK, 0) == 0)
-                        result = prepare_slot(old, new, entry->d_name);
+                        result = prepare_slot(old, new, entry->d_name, whole);
         if (result < 0)
-                return error_sys(err, -result, "cannot make an empty layer");
+                return error_sys(err, -result, whole ? "cannot copy the layer" : "cannot make an empty layer");
         return chain->count ? chain_store(new, "chain", chain, err) : 0;
 }
 
@@ -106,7 +81,7 @@ int snapshot_prepare(struct store *s, int dir, const struct chain *chain, struct
         cleanup_close int old = top ? openat(s->fd, top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (top && old < 0)
                 return error_sys(err, errno, "a layer of the chain is not there");
-        return prepare(dir, old, chain, err);
+        return prepare(dir, old, chain, false, err);
 }
 
 /* Is there anything in a slot, but what slots begin with? */
@@ -129,6 +104,41 @@ static bool is_untouched(int layer)
         return true;
 }
 
+static int make_place(int frozen, char id[64], struct error *err)
+{
+        chain_id_fresh(id);
+        int place = make_directory(frozen, id, 0700);
+        return place < 0 ? error_sys(err, -place, "cannot make a place for the frozen layer") : place;
+}
+
+int snapshot_copy(struct store *s, int environment, int (*hold)(void *context, bool still, struct error *err), void *context,
+                  struct chain *chain, struct error *err)
+{
+        cleanup_close int layer = make_directory(environment, "layer", 0700);
+        if (layer < 0)
+                return error_sys(err, -layer, "cannot open the layer");
+        char id[64];
+        int result = chain_load(layer, "chain", chain, err);
+        cleanup_close int frozen = result < 0 ? -1 : chain_lock(s, false, err), place = frozen < 0 ? -1 : make_place(frozen, id, err);
+        if (place < 0)
+                return -err->code;
+        result = hold(context, true, err);
+        if (result == 0) {
+                result = prepare(place, layer, &(struct chain){0}, true, err);
+                cleanup_error struct error other = ERROR_INIT; /* the first failure is the one to report */
+                int going = hold(context, false, result < 0 ? &other : err);
+                result = result < 0 ? result : going;
+        }
+        if (result == 0 && files_sync(place) < 0)
+                result = error_sys(err, errno, "cannot make the frozen layer durable");
+        cleanup_error struct error left = ERROR_INIT;
+        if (result == 0)
+                chain_push(chain, id);
+        else
+                s->remove(frozen, id, &left);
+        return result;
+}
+
 int snapshot_freeze(struct store *s, int environment, struct chain *chain, struct error *err)
 {
         cleanup_close int layer = make_directory(environment, "layer", 0700);
@@ -137,16 +147,12 @@ int snapshot_freeze(struct store *s, int environment, struct chain *chain, struc
         int result = chain_load(layer, "chain", chain, err), code = 0;
         if (result < 0 || is_untouched(layer))
                 return result;
-        cleanup_close int frozen = chain_lock(s, false, err);
-        if (frozen < 0)
-                return frozen;
         char id[64];
-        chain_id_fresh(id);
-        cleanup_close int place = make_directory(frozen, id, 0700);
+        cleanup_close int frozen = chain_lock(s, false, err), place = frozen < 0 ? -1 : make_place(frozen, id, err);
         if (place < 0)
-                return error_sys(err, -place, "cannot make a place for the frozen layer");
+                return -err->code;
         chain_push(chain, id);
-        result = prepare(place, layer, chain, err);
+        result = prepare(place, layer, chain, false, err);
         if (result == 0 && (code = files_exchange(place, environment, "layer")) < 0)
                 result = error_sys(err, -code, "cannot freeze the layer");
         if (result == 0 && files_sync(place) < 0)

@@ -4,12 +4,15 @@
 
 #include "base/cleanup.h"
 #include "host/host.h"
+#include "verbs/session.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct request {
         const char *name, *other;
@@ -50,12 +53,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct held {
         struct store store;
         int locks[2], directory;
+        bool running;           /* its programs are stopped for a moment by */
+        struct freezer freezer; /* this */
+        bool root;              /* its files belong to ids of its own */
 };
 
-#define HELD_INIT ((struct held){.store = {.fd = -1, .remove = host_remove_tree}, .locks = {-1, -1}, .directory = -1})
+#define HELD_INIT ((struct held){.store = {.fd = -1, .remove = host_remove_tree}, .locks = {-1, -1}, .directory = -1, .freezer = FREEZER_NONE})
 
 static void release(struct held *h)
 {
+        host_freezer_end(&h->freezer);
         const int fds[] = {h->locks[0], h->locks[1], h->directory};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
                 if (fds[i] >= 0)
@@ -63,8 +70,42 @@ static void release(struct held *h)
         store_close(&h->store);
 }
 
-/* Opens the environment, and keeps it from starting. Root's layers lie under other owners, which the room `layer` does not freeze. */
-static int hold(struct held *h, const char *name, struct error *err)
+/* It runs: others of its name are kept from starting meanwhile. 0: its programs can be stopped; 1: it ended. */
+static int hold_running(struct held *h, const char *name, struct error *err)
+{
+        h->locks[0] = openat(h->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (h->locks[0] < 0 || flock(h->locks[0], LOCK_EX) < 0)
+                return error_sys(err, errno, "environment '%s': cannot lock it", name);
+        cleanup_free int *inits = NULL;
+        int count = session_inits(h->directory, &inits);
+        if (count)
+                return host_freezer_start(&h->freezer, inits, (size_t)count, err);
+        close(steal_fd(&h->locks[0])); /* it is just ending */
+        return 1;
+}
+
+/* Keeps the environment from starting, or finds out how to stop it. `may_run`: one that runs will do. */
+static int hold_still(struct held *h, const char *name, bool may_run, struct error *err)
+{
+        const char *remedy = "a layer cannot be taken away while it is written: end its programs first";
+        for (int attempt = 0; attempt < 500; attempt++) {
+                int result = store_hold(&h->store, name, h->locks, remedy, err);
+                if (result != -EBUSY || !may_run)
+                        return result;
+                error_clear(err);
+                result = hold_running(h, name, err);
+                h->running = result == 0;
+                if (result <= 0)
+                        return result;
+                struct timespec pause = {.tv_nsec = 10000000};
+                nanosleep(&pause, NULL);
+        }
+        error_set(err, EBUSY, "environment '%s' is ending, and some process of it does not end", name);
+        return error_remedy(err, "look for it with ps, and end it");
+}
+
+/* Opens the environment. Those of real root lie under a range of ids of each one's own, which no other could share. */
+static int hold(struct held *h, const char *name, bool may_run, struct error *err)
 {
         int result = store_open(&h->store, err);
         if (result == 0)
@@ -76,11 +117,32 @@ static int hold(struct held *h, const char *name, struct error *err)
         result = store_load(&h->store, name, &e, err);
         if (result < 0)
                 return result;
-        if (e.identity != IDENTITY_SELF || (fstat(h->directory, &st) == 0 && st.st_uid != geteuid())) {
-                error_set(err, ENOTSUP, "environment '%s' has ids of its own: its layer cannot be frozen by this version", name);
-                return error_remedy(err, "`paddock commit %s --to FILE.tar` keeps its changes", name);
+        if (fstat(h->directory, &st) == 0 && st.st_uid != geteuid()) {
+                error_set(err, ENOTSUP, "environment '%s' is root's, with ids of its own: its layer cannot be shared by this version", name);
+                return error_remedy(err, "`paddock export %s - | paddock import - NEW` copies it", name);
         }
-        return store_hold(&h->store, name, h->locks, "a layer cannot be frozen while it is written: end its programs first", err);
+        h->root = e.identity == IDENTITY_ROOT && geteuid() != 0;
+        return hold_still(h, name, may_run, err);
+}
+
+static int stop_or_go(void *context, bool still, struct error *err)
+{
+        const struct held *h = context;
+        unsigned count;
+        long microseconds;
+        if (still)
+                return host_freezer_stop(&h->freezer, &count, err);
+        int result = host_freezer_continue(&h->freezer, &microseconds, err);
+        if (result == 0)
+                fprintf(stderr, "paddock: its programs were stopped for %ld.%ld ms\n", microseconds / 1000, microseconds / 100 % 10);
+        return result;
+}
+
+/* What the environment has changed, as a chain: taken away from it, or copied from one that runs. */
+static int freeze(struct held *h, struct chain *chain, struct error *err)
+{
+        return h->running ? snapshot_copy(&h->store, h->directory, stop_or_go, h, chain, err)
+                          : snapshot_freeze(&h->store, h->directory, chain, err);
 }
 
 static int take_snapshot(struct held *h, const struct request *r, struct error *err)
@@ -100,7 +162,7 @@ static int take_snapshot(struct held *h, const struct request *r, struct error *
                 return error_remedy(err, "`paddock snapshot --delete %s %s` forgets it", r->name, r->other);
         }
         cleanup_chain struct chain chain = {0};
-        int result = snapshot_freeze(&h->store, h->directory, &chain, err);
+        int result = freeze(h, &chain, err);
         return result < 0 ? result : chain_store(place, r->other, &chain, err);
 }
 
@@ -190,7 +252,7 @@ static int make_clone(struct held *h, const struct request *r, struct error *err
         if (result == 0)
                 result = store_load(&h->store, r->name, &e, err);
         if (result == 0)
-                result = snapshot_freeze(&h->store, h->directory, &chain, err);
+                result = freeze(h, &chain, err);
         cleanup_close int frozen = result < 0 ? -1 : chain_lock(&h->store, false, err);
         if (result < 0 || frozen < 0)
                 return -err->code;
@@ -200,8 +262,39 @@ static int make_clone(struct held *h, const struct request *r, struct error *err
         return store_create_with(&h->store, &e, prepare_clone, &p, err);
 }
 
-static int act(int argc, char **argv, const struct argp *argp, struct request *r,
-               int (*action)(struct held *, const struct request *, struct error *))
+typedef int (*act_function)(struct held *, const struct request *, struct error *);
+
+struct work {
+        struct held *held;
+        const struct request *request;
+        act_function action;
+};
+
+static int work_inside(void *context, int owners)
+{
+        const struct work *w = context;
+        cleanup_error struct error err = ERROR_INIT;
+        (void)owners;
+        if (w->action(w->held, w->request, &err) == 0)
+                return 0;
+        error_print(stderr, &err);
+        return EXIT_PADDOCK;
+}
+
+/* Does it, as who may read and move everything in the layer. Returns an exit status. */
+static int act_held(struct held *h, const struct request *r, act_function action, struct error *err)
+{
+        struct work work = {h, r, action};
+        cleanup_system struct system system = {.uid = geteuid(), .gid = getegid()};
+        if (h->root)
+                host_survey_ids(&system);
+        if (h->root && !system.ids_lack)
+                return host_inside(work_inside, &work, err);
+        host_read_everything(); /* and move: nothing outside is written */
+        return action(h, r, err);
+}
+
+static int act(int argc, char **argv, const struct argp *argp, struct request *r, act_function action)
 {
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(argp, argc, argv, 0, NULL, r))
@@ -212,16 +305,14 @@ static int act(int argc, char **argv, const struct argp *argp, struct request *r
         if (r->list) {
                 result = list_snapshots(r, &err);
         } else {
-                result = hold(&h, r->name, &err);
-                if (result == 0) {
-                        host_read_everything(); /* and move: nothing outside is written */
-                        result = action(&h, r, &err);
-                }
+                result = hold(&h, r->name, action != take_back, &err);
+                if (result == 0)
+                        result = act_held(&h, r, action, &err);
         }
         if (result < 0)
                 error_print(stderr, &err);
         release(&h);
-        return result < 0 ? EXIT_PADDOCK : 0;
+        return result < 0 ? EXIT_PADDOCK : result;
 }
 
 int verb_snapshot(int argc, char **argv)
@@ -230,8 +321,8 @@ int verb_snapshot(int argc, char **argv)
                                                      {"delete", 'd', NULL, 0, "forget the snapshot TAG", 0}, {0}};
         static const struct argp argp = {options, parse, "NAME TAG",
                                          "Keep the state of an environment under a name.\v"
-                                         "Nothing is copied: what was changed so far is frozen, and further changes lie over it. An "
-                                         "environment that runs is refused.", 0, 0, 0};
+                                         "Nothing is copied: what was changed so far is frozen, and further changes lie over it. The layer "
+                                         "of an environment that runs is copied, while its programs are stopped.", 0, 0, 0};
         struct request r = {.what = "TAG"};
         return act(argc, argv, &argp, &r, take_snapshot);
 }
@@ -249,7 +340,8 @@ int verb_clone(int argc, char **argv)
 {
         static const struct argp argp = {NULL, parse, "NAME NEW",
                                          "Make another environment with the same description and the same changes.\v"
-                                         "Nothing is copied: both lie over what was changed so far. An environment that runs is refused.",
+                                         "Nothing is copied: both lie over what was changed so far. The layer of an environment that runs "
+                                         "is copied, while its programs are stopped.",
                                          0, 0, 0};
         struct request r = {.what = "NEW name"};
         return act(argc, argv, &argp, &r, make_clone);

@@ -56,16 +56,143 @@ two'
         fails "has no snapshot" reset env empty
 }
 
-@test "snapshot: a running environment is refused, and told why" {
-        needs_user
-        start inside -n env --share "$OUT" sh -c 'touch f "$OUT/on"; until [ -e "$OUT/end" ]; do sleep 0.05; done'
+# runs SCRIPT - the environment `env` with it, until $OUT/end is there.
+runs()
+{
+        start inside -n env ${AS:+--as "$AS"} --share "$OUT" sh -c "$1"'
+                touch "$OUT/on"; until [ -e "$OUT/end" ]; do sleep 0.05; done'
         eventually test -e "$OUT/on"
-        fails 'is running.*cannot be frozen while it is written' snapshot env t
-        fails 'is running' clone env other
-        fails 'is running|has no snapshot' reset env t
+}
+ends() { touch "$OUT/end" && ends_with 0; }
+
+@test "snapshot: of a running environment, whose programs are stopped for a moment and go on" {
+        needs_user
+        mkdir d && echo base >d/f && echo base >g && tick
+        # Both files are written one after the other, for ever: a moment's copy has the same in both, or the first is one ahead.
+        runs 'echo in >d/f; rm g; ln d/f hard; mkfifo p; chmod 0 d
+                (i=0; while :; do i=$((i+1)); echo $i >a.new; mv a.new a; echo $i >b.new; mv b.new b; done) &
+                (sleep 100 & sleep 0.3; kill -STOP $!; wait) &'
+        for i in 1 2 3 4 5 6; do
+                sleep 0.1
+                run untouched "$HOME" "$PADDOCK" clone env "c$i"
+                expect_status 0
+                expect_match 'its programs were stopped for [0-9]+\.[0-9] ms'
+                "$PADDOCK" run -n "c$i" sh -ec 'a=$(cat a); b=$(cat b); [ $((a - b)) = 0 ] || [ $((a - b)) = 1 ]; [ ! -e g ]; [ -p p ]; [ "$(stat -c %a d)" = 0 ]
+                        chmod 700 d; [ "$(cat d/f)" = in ]; [ d/f -ef hard ]'
+        done
+        "$PADDOCK" snapshot env one
+        before=$("$PADDOCK" run -n env cat a)
+        sleep 0.2
+        [ "$("$PADDOCK" run -n env cat a)" -gt "$before" ] # it goes on
+        "$PADDOCK" run -n c6 true
+        # What was stopped before still is, and nothing else.
+        [ "$(for p in $(pgrep -u "$(id -un)" -fx 'sleep 100'); do sed -n 's/^State:.\(.\).*/\1/p' /proc/$p/status; done | sort -u)" = T ]
+        fails 'is running' reset env one
+        ends
+        "$PADDOCK" reset env one
+        sh_in '[ "$(cat hard)" = in ] && [ "$(cat a)" -ge 1 ]'
+}
+
+@test "snapshot: of a running environment, what a commit proves stays proven, and what it does not, too" {
+        needs_user
+        echo base >f && echo base >g && echo base >h && tick
+        runs 'echo in >>f; echo in >>g; rm h; sleep 0.1;'
+        tick
+        echo outside >g
+        tick
+        "$PADDOCK" clone env other
+        fails "g: it was changed outside since" commit other
+        "$PADDOCK" commit other f h
+        [ "$(cat f)" = 'base
+in' ] && [ ! -e h ] && [ "$(cat g)" = outside ]
+        ends
+}
+
+@test "snapshot: several runs of one name, and one that makes processes all the time" {
+        needs_user
+        runs '(while :; do sh -c "sh -c : & wait"; echo x >>many; done) &'
+        start inside -n env sh -c 'i=0; while [ ! -e "$OUT/end" ]; do i=$((i+1)); echo $i >second; done'
+        second=$started
+        eventually "$PADDOCK" run -n env test -e second
+        for i in 1 2 3; do
+                run "$PADDOCK" snapshot env "s$i"
+                expect_status 0
+                sleep 0.1
+        done
+        one=$("$PADDOCK" run -n env sh -c 'wc -c <many')
+        eventually sh -c "[ \"\$($PADDOCK run -n env sh -c 'wc -c <many')\" -gt $one ]"
         touch "$OUT/end"
-        ends_with 0
-        "$PADDOCK" snapshot env t
+        wait "$second"
+        "$PADDOCK" reset env s2 || sleep 1
+        eventually "$PADDOCK" reset env s2
+        sh_in '[ "$(wc -c <many)" -ge 2 ] && [ -e second ]'
+}
+
+@test "snapshot: whoever stops the programs is killed, and they go on" {
+        needs_user
+        strace -o /dev/null true 2>/dev/null || skip 'no strace'
+        runs 'i=0; (while :; do i=$((i+1)); echo $i >a; done) &'
+        for call in mkdirat openat fchmod syncfs renameat; do
+                for when in 1 5 20; do
+                        strace -f -o /dev/null -e trace=none -e inject="$call":signal=KILL:when="$when" "$PADDOCK" snapshot env "$call$when" >/dev/null 2>&1 || true
+                        before=$("$PADDOCK" run -n env cat a)
+                        eventually sh -c "[ \"\$($PADDOCK run -n env cat a)\" != \"$before\" ]"
+                done
+        done
+        "$PADDOCK" gc >/dev/null
+        "$PADDOCK" snapshot env last
+        ends
+        "$PADDOCK" reset env last
+        sh_in '[ -e a ]'
+}
+
+@test "snapshot: in a terminal nobody hears of the stopping" {
+        needs_user
+        "$PADDOCK" create env
+        ( sleep 1; "$PADDOCK" snapshot env one 2>"$OUT/says" ) 3>&- 4>&- &
+        run timeout 30 $PTY -- "$PADDOCK" run -n env sh -c 'set -m; (sleep 2; echo job ended) & wait; echo all ended'
+        wait
+        expect_match 'job ended.*all ended'
+        [[ $output != *[Ss]topped* ]]
+        grep -q 'were stopped for' "$OUT/says"
+}
+
+@test "snapshot: environments in which the user is root" {
+        needs_user
+        [ -r /dev/fuse ] && [ -w /dev/fuse ] && command -v newuidmap >/dev/null && grep -q "^$(id -un):" /etc/subuid || skip 'no root inside here'
+        "$PADDOCK" run -n env --as root -- sh -ec 'echo one >/etc/paddock-x; chown 33:42 /etc/paddock-x; mkdir -m 700 /srv/d; chown 5 /srv/d; rm /etc/issue; echo f >/srv/d/f'
+        "$PADDOCK" snapshot env one
+        env_run sh -ec '[ "$(stat -c %u:%g /etc/paddock-x)" = 33:42 ]; [ ! -e /etc/issue ]; echo two >/etc/paddock-x; rm -r /srv/d; chown 7 /etc/hosts'
+        "$PADDOCK" diff env >"$PLACE/two"
+        "$PADDOCK" clone env other
+        "$PADDOCK" diff other | diff "$PLACE/two" -
+        "$PADDOCK" reset env one
+        env_run sh -ec '[ "$(cat /etc/paddock-x)" = one ]; [ "$(stat -c %u:%a /srv/d)" = 5:700 ]; [ "$(stat -c %u /etc/hosts)" = 0 ]'
+        "$PADDOCK" run -n other -- sh -ec '[ "$(cat /etc/paddock-x)" = two ]; [ ! -e /srv/d ]; [ "$(stat -c %u /etc/hosts)" = 7 ]'
+        AS=root runs 'echo run >/etc/paddock-x; su -s /bin/sh daemon -c "sleep 100" &'
+        "$PADDOCK" clone env third
+        ends
+        "$PADDOCK" run -n third -- sh -ec '[ "$(cat /etc/paddock-x)" = run ]; [ "$(stat -c %u:%g /etc/paddock-x)" = 33:42 ]; [ "$(stat -c %u:%a /srv/d)" = 5:700 ]'
+        "$PADDOCK" commit third /etc --to "$OUT/t.tar"
+        tar --numeric-owner -tvf "$OUT/t.tar" | grep -E ' 33/42 .*etc/paddock-x'
+        "$PADDOCK" rm env && "$PADDOCK" rm other && "$PADDOCK" rm third && "$PADDOCK" gc
+        [ "$(frozen_count)" = 0 ]
+        nothing_left
+}
+
+@test "snapshot: environments inside an environment that lies over a frozen layer" {
+        needs_user
+        echo base >f
+        sh_in 'echo one >f'
+        "$PADDOCK" snapshot env one
+        # The kernel stacks two overlays, and both are used: it says so, and what needs no layer of its own works.
+        run env_run "$PADDOCK" run -- sh -c 'cat f; echo in >f && cat f'
+        if [ "$status" = 0 ]; then
+                expect_match 'one.*in'
+        else
+                expect_match 'paddock: cannot mount the layer.*two overlays on each other and no third'
+        fi
+        sh_in '[ "$(cat f)" = one ]'
 }
 
 @test "snapshot: places of the environment's own, and files without permissions" {

@@ -24,6 +24,16 @@ static bool is_in_memory(int directory)
         return fstatfs(directory, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
+/* Is one of them an overlay itself? */
+static bool is_stacked(const int *lower, size_t count)
+{
+        struct statfs fs;
+        for (size_t i = 0; i < count; i++)
+                if (fstatfs(lower[i], &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC)
+                        return true;
+        return false;
+}
+
 /* `userxattr`: marks go to user.overlay.*, which an ordinary user may set. `volatile`: no syncing of a layer that is thrown
  * away. Neither redirect_dir nor metacopy can be had with userxattr: renaming a lower directory gives EXDEV, and mv copes. */
 int overlay_mount(int target, const int *lower, size_t lower_count, int upper, int work, bool is_volatile,
@@ -47,7 +57,10 @@ int overlay_mount(int target, const int *lower, size_t lower_count, int upper, i
                 return 0;
         int code = errno;
         error_sys(err, code, "cannot mount the layer of %s", shown);
-        if (code == EINVAL)
+        if (code == EINVAL && is_stacked(lower, lower_count))
+                error_remedy(err, "the kernel lays two overlays on each other and no third: an environment inside one that lies over a snapshot "
+                                  "or is a clone can have no layer there; --mirror %s avoids it", shown);
+        else if (code == EINVAL)
                 error_remedy(err, "its file system cannot be the base or the upper part of an overlay; `paddock doctor` tells "
                                   "which; --mirror %s or XDG_STATE_HOME on another file system avoids it", shown);
         else if (code == EPERM || code == ENODEV)

@@ -103,7 +103,8 @@ int sources_of(const struct workplace *w, const struct plan_op *op, struct sourc
                 return 0;
         o->lower = memory_grow(NULL, op->source_count, sizeof *o->lower);
         for (size_t i = 0; i < op->source_count; i++) {
-                int fd = source_open(w, op->mirrored, op->sources[i], err);
+                bool mirrored = op->mirrored && i >= op->frozen; /* frozen parts are paddock's own, not of the main system */
+                int fd = source_open(w, mirrored, op->sources[i], err);
                 if (fd < 0)
                         return fd;
                 o->lower[o->lower_count++] = fd;

@@ -113,9 +113,10 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
                 look_like(names, ".", o->lower_count ? o->lower[0] : -1, op->mode);
                 lower[count++] = names;
         }
-        for (size_t i = 0; i < (op->frozen ? op->frozen : o->lower_count); i++)
+        bool apart = op->frozen && !op->mirrored; /* nothing lies below a mirror: it is a file system of its own */
+        for (size_t i = 0; i < (apart ? op->frozen : o->lower_count); i++)
                 lower[count++] = o->lower[i];
-        if (op->frozen) {
+        if (apart) {
                 covered = build_covered(w, number, op, o, err);
                 if (covered < 0)
                         return covered;
