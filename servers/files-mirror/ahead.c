@@ -3,6 +3,7 @@
 #include "ahead.h"
 
 #include "control.h"
+#include "hold.h"
 #include "readahead.h"
 
 #include "base/cleanup.h"
@@ -66,6 +67,7 @@ void ahead_looked_up(struct mirror *m, uint64_t directory)
                 bool again = most(m, node, offsetof(struct node, walked), &up) >= SEVERAL;
                 if (++node->looked_up >= (again ? LOOKED_UP_AGAIN : LOOKED_UP)) {
                         node->listed = true;
+                        node->awaited = again;
                         count(m, node, offsetof(struct node, walked));
                         walk(m, node, 'n');
                 }
@@ -87,8 +89,10 @@ void ahead_listing(struct mirror *m, uint64_t directory, pid_t pid, unsigned cha
                 node->listed = true;
                 node->complete = false;
                 node->changes = changes;
+                node->awaited = false;
         }
         pthread_mutex_unlock(&m->tree.lock);
+        hold_release(m, directory);
 }
 
 bool ahead_is_listed(struct mirror *m, uint64_t directory, unsigned changes)

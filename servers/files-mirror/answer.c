@@ -7,6 +7,7 @@
  * reading is by node, and a thread keeps a few descriptors of what it reads.
  */
 #include "mirror.h"
+#include "connection.h"
 #include "drop.h"
 #include "names.h"
 #include "readahead.h"
@@ -214,21 +215,8 @@ static void answer_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *i
         fuse_reply_err(req, ENOSYS); /* and is never asked again */
 }
 
-static void begin(void *context, struct fuse_conn_info *connection)
-{
-        (void)context;
-        connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-                                        FUSE_CAP_SPLICE_MOVE | FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS);
-        const unsigned wanted = FUSE_CAP_READDIRPLUS | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-                                FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_ASYNC_READ |
-                                FUSE_CAP_AUTO_INVAL_DATA;
-        connection->want |= wanted & connection->capable;
-        connection->max_readahead = SERVE_ROOM;
-        connection->max_background = 64;
-}
-
 const struct fuse_lowlevel_ops mirror_answers = {
-        .init = begin,
+        .init = connection_begin,
         .lookup = answer_lookup,
         .forget = answer_forget,
         .forget_multi = answer_forget_multi,

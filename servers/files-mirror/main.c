@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The id-mirror server: options, the connection, the end. README.md is its contract. */
+#include "connection.h"
 #include "control.h"
 #include "drop.h"
 #include "mirror.h"
@@ -112,16 +113,12 @@ int main(int argc, char **argv)
                 error_print(stderr, &err);
                 return 1;
         }
-        char *session_argv[] = {(char *)"paddock-files-mirror", NULL};
-        struct fuse_args args = FUSE_ARGS_INIT(1, session_argv);
-        m.session = fuse_session_new(&args, &mirror_answers, sizeof mirror_answers, &m);
-        fuse_opt_free_args(&args);
+        if (connection_new(&m) < 0)
+                return 1;
         int device = control_receive_device(m.control);
         if (device < 0)
                 return 0; /* the environment was given up before it had a mirror */
-        char point[32];
-        snprintf(point, sizeof point, "/dev/fd/%d", device);
-        if (!m.session || fuse_session_mount(m.session, point) < 0)
+        if (connection_start(&m, device) < 0)
                 return 1;
         control_listen(&m);
         m.dropper = drop_start(&m);

@@ -15,6 +15,7 @@ struct device; /* look.c */
 struct watcher; /* watch.c */
 struct dropper; /* drop.c */
 struct readahead; /* readahead.c */
+struct held; /* hold.c */
 
 struct mirror {
         int root;              /* O_PATH: the directory that is shown */
@@ -30,10 +31,13 @@ struct mirror {
         size_t device_count;
         struct watcher *watcher; /* NULL: no notification of changes, attributes are kept for a second */
         struct readahead *readahead; /* or NULL */
+        struct held *held;   /* lookups that wait; guarded by the tree's lock */
+        atomic_int held_count;
         atomic_int lister;   /* the process inside that lists what it was asked to, as the kernel numbers it there; 0: none */
         atomic_int words;    /* socket to it, or -1 */
         struct dropper *dropper;
         struct fuse_session *session;
+        bool greeting;       /* the kernel's first request is being answered: connection.c */
         atomic_uint epoch;   /* grows when names changed outside: descriptors opened before may lead elsewhere now */
         atomic_uint changes; /* grows with everything that changed outside: what was seen before may be otherwise now */
         size_t node_limit;   /* asks for names to be dropped when more than this many are known */

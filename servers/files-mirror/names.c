@@ -3,6 +3,7 @@
 #include "mirror.h"
 #include "ahead.h"
 #include "drop.h"
+#include "hold.h"
 #include "names.h"
 #include "record.h"
 #include "serve.h"
@@ -114,6 +115,12 @@ static double told_absent(struct mirror *m, uint64_t directory, int fd, const ch
 }
 
 void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        if (!hold_lookup(req, parent, name))
+                answer_lookup_now(req, parent, name);
+}
+
+void answer_lookup_now(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
         struct mirror *m = fuse_req_userdata(req);
         const struct rule_point *rule = NULL;

@@ -10,6 +10,8 @@ bool names_note(struct mirror *m, struct node *node, const struct seen *seen);
 double names_attributes_kept(const struct node *node, const struct seen *seen, double kept);
 
 void answer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+/* The same without waiting for anything. */
+void answer_lookup_now(fuse_req_t req, fuse_ino_t parent, const char *name);
 void answer_forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups);
 void answer_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
 void answer_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info);

@@ -40,6 +40,7 @@ struct node {
         bool listed;         /* a directory that was listed, or of which a listing was asked for */
         uint32_t changes;    /* mirror->changes when that began */
         bool complete;       /* it was listed to its end */
+        bool awaited;        /* lookups in it wait until it is: hold.h */
         uint8_t looked_up;   /* names found in it one by one, as far as it matters */
         uint8_t walked;      /* directories in it that somebody walked through or in, as far as it matters */
         uint8_t read;        /* directories in it of which, or in which, files were read */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The threads that answer: see serve.h. */
 #include "serve.h"
+#include "hold.h"
 
 #include "base/cleanup.h"
 
@@ -131,7 +132,7 @@ static int next_request(struct server *s, struct spin *spin, struct fuse_buf *bu
                                 return got > 0 ? got : 0;
                 }
                 struct pollfd fd = {.fd = fuse_session_fd(session), .events = POLLIN};
-                int ready = poll(&fd, 1, patience);
+                int ready = poll(&fd, 1, atomic_load(&s->m->held_count) ? HOLD_TIME : patience);
                 if (ready == 0)
                         return -EAGAIN;
                 if (ready < 0 && errno != EINTR)
@@ -192,7 +193,10 @@ static void answer_all(struct server *s, int number)
                 int got = next_request(s, &spin, &buffer, number || open ? SERVE_IDLE : -1, &waited);
                 if (seconds() != keeps.second)
                         open = keeps_expire(&keeps);
-                if (got == -EAGAIN && number == 0)
+                bool held = atomic_load(&s->m->held_count) > 0;
+                if (held)
+                        hold_release(s->m, NODE_NONE);
+                if (got == -EAGAIN && (number == 0 || held))
                         continue;
                 open = true;
                 if (got == 0)
@@ -274,6 +278,7 @@ void serve(struct mirror *m)
         alarm(SERVE_END);
         while (atomic_load(&s.threads) > 1)
                 poll(NULL, 0, 10);
+        hold_end(m);
         if (s.woken >= 0)
                 close(s.woken);
 }
