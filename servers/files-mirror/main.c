@@ -115,15 +115,16 @@ int main(int argc, char **argv)
         }
         if (connection_new(&m) < 0)
                 return 1;
+        /* All that can be made before the environment waits for answers. */
+        m.dropper = drop_start(&m);
+        watch_start(&m);
+        m.readahead = readahead_start(&m);
         int device = control_receive_device(m.control);
         if (device < 0)
                 return 0; /* the environment was given up before it had a mirror */
         if (connection_start(&m, device) < 0)
                 return 1;
         control_listen(&m);
-        m.dropper = drop_start(&m);
-        watch_start(&m);
-        m.readahead = readahead_start(&m);
         serve(&m);
         readahead_end(m.readahead);
         watch_end(&m);
