@@ -185,25 +185,6 @@ static void forget_runs(int directory)
                 unlinkat(dirfd(dir), entry->d_name, 0);
 }
 
-int session_inits(int directory, int **inits)
-{
-        int count = 0, capacity = 0;
-        int fd = openat(directory, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry;
-        *inits = NULL;
-        while (dir && (entry = readdir(dir))) {
-                char text[128] = "";
-                unsigned long long start;
-                int pid = atoi(entry->d_name);
-                cleanup_close int record = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-                if (pid > 0 && record >= 0 && read(record, text, sizeof text - 1) > 0 && sscanf(text, "%llu", &start) == 1 &&
-                    start && started(pid) == start)
-                        *vector_add(*inits, count, capacity) = pid;
-        }
-        return count;
-}
-
 int session_chain(struct session *s, struct plan *plan, struct error *err)
 {
         cleanup_chain struct chain chain = {0};

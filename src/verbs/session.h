@@ -53,9 +53,6 @@ void session_ready(void *context, int init, int control);
 /* Nothing writes in the layer any more (host_run()'s `over`): removes what a scratch run leaves. `context` is the session. */
 void session_over(void *context);
 
-/* The first processes of the living runs of the environment whose directory is open, fresh memory. Returns how many. */
-int session_inits(int directory, int **inits);
-
 /* The run is over. Removes what a scratch run leaves. */
 int session_end(struct session *s, struct error *err);
 

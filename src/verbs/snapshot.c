@@ -76,10 +76,10 @@ static int hold_running(struct held *h, const char *name, struct error *err)
         h->locks[0] = openat(h->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (h->locks[0] < 0 || flock(h->locks[0], LOCK_EX) < 0)
                 return error_sys(err, errno, "environment '%s': cannot lock it", name);
-        cleanup_free int *inits = NULL;
-        int count = session_inits(h->directory, &inits);
+        int inits[256];
+        size_t count = session_inits(h->directory, inits, sizeof inits / sizeof *inits);
         if (count)
-                return host_freezer_start(&h->freezer, inits, (size_t)count, err);
+                return host_freezer_start(&h->freezer, inits, count, err);
         close(steal_fd(&h->locks[0])); /* it is just ending */
         return 1;
 }
