@@ -47,11 +47,28 @@ teardown()
                 wait "$pid" 2>/dev/null || true
         done
         [ -n "$PLACE" ] || return 0
+        stop_all
         # A killed environment removes its own directory: give it the time.
         patience=2 eventually no_temporary >/dev/null 2>&1 || true
         chmod -R u+rwX "$PLACE" 2>/dev/null || true
         rm -rf -- "$PLACE"
 }
+
+# stop_all - no environment of this test is started any more.
+stop_all()
+{
+        local control
+
+        for control in "$XDG_STATE_HOME"/paddock/env/*/control; do
+                [ ! -S "$control" ] || "$PADDOCK" stop --now "$(basename "${control%/control}")" >/dev/null 2>&1 || true
+        done
+}
+
+# warden_of NAME, first_of NAME - the pids of the warden and of the environment's first process.
+first_of() { local record=("$XDG_STATE_HOME/paddock/env/$1/runs/"*) && [ -e "${record[0]}" ] && basename "${record[0]}"; }
+warden_of() { local first && first=$(first_of "$1") && awk '/^PPid:/ { print $2 }' "/proc/$first/status"; }
+state_of() { "$PADDOCK" list | awk -v name="$1" '$1 == name { print $2 }'; }
+is_in_state() { [ "$(state_of "$1")" = "$2" ]; }
 
 is_root() { [ "$(id -u)" = 0 ]; }
 

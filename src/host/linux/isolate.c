@@ -3,7 +3,7 @@
  * What the warden gives up after its set-up, stage by stage.
  *
  *   descriptors   standard ones lead to /dev/null (whoever starts it sees to that)
- *   privileges    no_new_privs; real root keeps CAP_KILL alone, for init has other ids
+ *   privileges    no_new_privs; real root keeps CAP_KILL, for init has other ids, and CAP_DAC_OVERRIDE, for so has the directory
  *   file system   Landlock: the environment's directory, and reading of /proc
  *   system calls  seccomp: waiting, sockets, that directory, clocks, memory, signals; nothing is executed, traced or mounted
  *
@@ -26,7 +26,7 @@ static int give_up_privileges(struct error *err)
         struct __user_cap_data_struct data[2] = {{0}};
         if (syscall(SYS_capget, &header, data) < 0)
                 return error_sys(err, errno, "cannot ask for privileges");
-        uint32_t kept = data[0].permitted & (1u << CAP_KILL);
+        uint32_t kept = data[0].permitted & (1u << CAP_KILL | 1u << CAP_DAC_OVERRIDE);
         data[0] = (struct __user_cap_data_struct){.effective = kept, .permitted = kept};
         data[1] = (struct __user_cap_data_struct){0};
         if (syscall(SYS_capset, &header, data) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
