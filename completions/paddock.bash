@@ -132,12 +132,13 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
 
-        takes+='--root --as --net --hostname --force --to '
+        takes+='--root --as -a --net --hostname --force --to -g --grace --lines -d --delay --count '
 
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run create list show rm diff commit discard snapshot reset clone export import gc doctor --help --version
+                __paddock_among "$cur" run start stop restart enter ps logs top wait create list show rm diff commit discard \
+                        snapshot reset clone export import gc doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -146,6 +147,13 @@ _paddock()
                 options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
                         --from= --union= --root= --as= --net= --session --hostname=)
                 ;;
+        start) options=() ;;
+        stop | restart) options=(-g --grace= -n --now) ;;
+        enter) options=(-a --as=) ;;
+        ps) options=(-j --json) ;;
+        logs) options=(-f --follow -n --lines=) ;;
+        top) options=(-d --delay= -n --count=) ;;
+        wait) options=(-s --stopped) ;;
         create) options=(-f --file= --as=) ;;
         list) options=(-j --json -s --size) ;;
         show) options=(-j --json -u --unreadable) ;;
@@ -168,11 +176,11 @@ _paddock()
                 elif [[ $word == -- ]]; then
                         ((i++))
                         break
-                elif [[ $verb:$word == commit:-n ]]; then
-                        : # --dry-run
+                elif [[ $verb:$word =~ ^(commit:-n|stop:-n|restart:-n|logs:-f|snapshot:-d)$ ]]; then
+                        : # what is an option with a value elsewhere
                 elif [[ $word == -* ]]; then
                         [[ $takes == *" $word "* ]] && option=$word
-                elif [[ $verb == run ]]; then
+                elif [[ $verb == run || ($verb == enter && $given == 1) ]]; then
                         break
                 else
                         names+=("$word")
@@ -180,9 +188,11 @@ _paddock()
                 fi
         done
 
-        if [[ -n $option ]]; then
+        if [[ -n $option && $verb:$option =~ ^(enter:(-a|--as)|stop:.*|restart:.*|logs:.*|top:.*)$ ]]; then
+                : # a user of the environment, a number
+        elif [[ -n $option ]]; then
                 __paddock_value "$option" "$cur"
-        elif [[ $verb == run ]] && { ((i < ${#words[@]} - 1)) || [[ ${words[i - 1]} == -- ]]; }; then
+        elif [[ $verb == run || ($verb == enter && $given == 1) ]] && { ((i < ${#words[@]} - 1)) || [[ ${words[i - 1]} == -- ]]; }; then
                 __paddock_command "$i"
                 return
         elif [[ $cur == --*=* ]]; then
@@ -192,7 +202,7 @@ _paddock()
         elif [[ $cur == -* ]]; then
                 __paddock_among "$cur" "${options[@]}"
                 [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
-        elif [[ $verb == run ]]; then
+        elif [[ $verb == run || ($verb == enter && $given == 1) ]]; then
                 __paddock_command "$i"
                 return
         elif [[ ($verb =~ ^(diff|commit|discard)$ && $given == 1) || $verb:$given == @(export:1|import:0) ]]; then
@@ -202,7 +212,7 @@ _paddock()
 
                 mapfile -t tags < <("${program/#\~\//$HOME/}" snapshot --list "${names[0]}" 2>/dev/null)
                 __paddock_among "$cur" "${tags[@]}"
-        elif [[ $verb == rm || ($verb =~ ^(show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
+        elif [[ $verb =~ ^(rm|stop|top)$ || ($verb =~ ^(start|restart|enter|ps|logs|wait|show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")
@@ -218,7 +228,7 @@ _paddock()
         return 0
 }
 
-# The program that `paddock run` starts, and its arguments. $1 is its place in `words`.
+# The program that `paddock run` or `enter` starts, and its arguments. $1 is its place in `words`.
 __paddock_command()
 {
         local at=0 count=0

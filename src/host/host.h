@@ -112,6 +112,7 @@ int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *g
 /* A process of an environment, as outside sees it. */
 struct process {
         int pid, inner;            /* outside, and in its own process space */
+        int init;                  /* the first process of that space, outside */
         long uid;                  /* inside; -1: it has none there */
         char state;                /* as in proc(5) */
         unsigned long long cpu;    /* milliseconds since it started */

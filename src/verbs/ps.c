@@ -32,7 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
 }
 
-static const char *user_of(long uid, char *buffer, size_t size)
+const char *user_name_of(long uid, char *buffer, size_t size)
 {
         struct passwd *entry = uid < 0 ? NULL : getpwuid((uid_t)uid);
         if (entry)
@@ -46,7 +46,7 @@ static void print_one(const struct process *p)
         char user[32], cpu[32];
         unsigned long long seconds = p->cpu / 1000;
         snprintf(cpu, sizeof cpu, "%llu:%02llu.%02llu", seconds / 60, seconds % 60, p->cpu % 1000 / 10);
-        printf("%8d %8d %-12.12s %c %10s %8.1f  %s\n", p->pid, p->inner, user_of(p->uid, user, sizeof user), p->state, cpu,
+        printf("%8d %8d %-12.12s %c %10s %8.1f  %s\n", p->pid, p->inner, user_name_of(p->uid, user, sizeof user), p->state, cpu,
                (double)p->memory / 1048576, p->command);
 }
 
@@ -55,7 +55,7 @@ static json_t *json_one(const struct process *p)
         char user[32];
         char state[2] = {p->state};
         json_t *one = json_pack("{s:i, s:i, s:s, s:s, s:f, s:I, s:s}", "pid", p->pid, "inner", p->inner, "user",
-                                user_of(p->uid, user, sizeof user), "state", state, "cpu", (double)p->cpu / 1000, "memory",
+                                user_name_of(p->uid, user, sizeof user), "state", state, "cpu", (double)p->cpu / 1000, "memory",
                                 (json_int_t)p->memory, "command", p->command);
         if (one && p->uid >= 0)
                 json_object_set_new(one, "uid", json_integer(p->uid));

@@ -30,6 +30,7 @@ static const struct verb {
         {"enter", verb_enter_words, "run a program in an environment that was started"},
         {"ps", verb_ps, "show the processes of an environment"},
         {"logs", verb_logs, "print what the programs in the background wrote"},
+        {"top", verb_top, "watch the environments that run, and their processes"},
         {"wait", verb_wait, "wait for the programs in the background to end"},
         {"create", verb_create, "make a named environment from a description"},
         {"list", verb_list, "list the named environments"},

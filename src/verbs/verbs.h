@@ -37,6 +37,9 @@ int verb_restart(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_logs(int argc, char **argv);
+int verb_top(int argc, char **argv);
+/* ps.c: the name of a user inside, or the number. */
+const char *user_name_of(long uid, char *buffer, size_t size);
 /* fast.c: what `paddock` itself does, when its words were not plain: reads them with argp, and executes `paddock` with plain ones. */
 int verb_start_words(int argc, char **argv);
 int verb_enter_words(int argc, char **argv);

@@ -7,7 +7,7 @@ load common
 
 SOURCE=$BATS_TEST_DIRNAME/../..
 MANUAL=$SOURCE/man/paddock.1
-VERBS='run create list show rm diff commit discard snapshot reset clone export import gc doctor'
+VERBS='run start stop restart enter ps logs top wait create list show rm diff commit discard snapshot reset clone export import gc doctor'
 
 needs()
 {
@@ -131,8 +131,9 @@ offers()
 }
 
 @test "bash completion: verbs" {
-        offers '' --help --version clone commit create diff discard doctor export gc import list reset rm run show snapshot
-        offers r reset rm run
+        offers '' --help --version clone commit create diff discard doctor enter export gc import list logs ps reset restart rm run show snapshot \
+                start stop top wait
+        offers r reset restart rm run
         offers 'do' doctor
         offers 'di' diff discard
         offers nothing
@@ -165,6 +166,9 @@ offers()
         offers 'rm beta ' alpha b.2
         offers 'create '
         offers 'list '
+        for verb in start stop restart enter ps logs top wait; do offers "$verb " alpha b.2 beta; done
+        offers 'stop beta ' alpha b.2
+        offers 'start alpha '
         for verb in diff commit discard; do offers "$verb " alpha b.2 beta; done
         touch changed
         offers 'commit alpha ch' changed
@@ -214,6 +218,10 @@ offers()
         offers 'run zzz-program fi' file-a file-b
         offers 'run zzz-program -n fi' file-a file-b
         offers 'run zzz-program a=fi' file-a file-b
+        "$PADDOCK" create some
+        offers 'enter some zzz' zzz-program
+        offers 'enter --as root some -- zzz' zzz-program
+        offers 'enter some zzz-program fi' file-a file-b
 }
 
 # --- completion in other shells --------------------------------------------------------------------------------------

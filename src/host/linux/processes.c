@@ -11,7 +11,7 @@
 /* One look at a process of the whole system. */
 struct seen {
         int pid, parent;
-        bool ours;
+        int init; /* the one of ours that it descends from, or 0 */
 };
 
 /* A file of /proc/PID, which may be long gone. Returns its length, at most size-1. */
@@ -68,16 +68,17 @@ static void mark(struct seen *all, size_t count, const int *inits, size_t init_c
 {
         for (size_t i = 0; i < count; i++)
                 for (size_t k = 0; k < init_count; k++)
-                        all[i].ours |= all[i].pid == inits[k];
+                        if (all[i].pid == inits[k])
+                                all[i].init = inits[k];
         for (bool more = true; more;) {
                 more = false;
                 for (size_t i = 0; i < count; i++) {
-                        if (all[i].ours)
+                        if (all[i].init)
                                 continue;
                         struct seen key = {.pid = all[i].parent};
                         const struct seen *parent = bsearch(&key, all, count, sizeof *all, by_pid);
-                        all[i].ours = parent && parent->ours;
-                        more |= all[i].ours;
+                        all[i].init = parent ? parent->init : 0;
+                        more |= all[i].init != 0;
                 }
         }
 }
@@ -144,8 +145,10 @@ size_t host_processes(const int *inits, size_t init_count, struct process **list
         mark(all, count, inits, init_count);
         for (size_t i = 0; i < count; i++) {
                 struct process one;
-                if (all[i].ours && describe(all[i].pid, &one))
-                        *vector_add(*list, found, capacity) = one;
+                if (!all[i].init || !describe(all[i].pid, &one))
+                        continue;
+                one.init = all[i].init;
+                *vector_add(*list, found, capacity) = one;
         }
         return found;
 }
