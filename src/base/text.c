@@ -139,6 +139,29 @@ char *text_unescape(const char *s)
         return result;
 }
 
+int text_fields(char *line, int limit, char ***fields)
+{
+        int count = 0, capacity = 0;
+        char **list = NULL, *rest = line, *piece;
+        while ((piece = strsep(&rest, "\t"))) {
+                char *field = count < limit ? text_unescape(piece) : NULL;
+                if (!field) {
+                        text_fields_free(list, count);
+                        return -1;
+                }
+                *vector_add(list, count, capacity) = field;
+        }
+        *fields = list;
+        return count;
+}
+
+void text_fields_free(char **fields, int count)
+{
+        while (count > 0)
+                free(fields[--count]);
+        free(fields);
+}
+
 void text_add_shell(struct text *t, const char *s)
 {
         static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";

@@ -67,25 +67,6 @@ char *environment_to_record(const struct environment *e)
         return t.data;
 }
 
-/* Splits `line` at tabs in place and unescapes each field into fresh memory. Returns the number of fields, or -1. */
-static int fields_of(char *line_text, char ***fields)
-{
-        int count = 0, capacity = 0;
-        char **list = NULL, *rest = line_text, *piece;
-        while ((piece = strsep(&rest, "\t"))) {
-                char *field = count < RECORD_FIELDS ? text_unescape(piece) : NULL;
-                if (!field) {
-                        while (count)
-                                free(list[--count]);
-                        free(list);
-                        return -1;
-                }
-                *vector_add(list, count, capacity) = field;
-        }
-        *fields = list;
-        return count;
-}
-
 static int apply(struct environment *e, char **f, int n, struct error *err)
 {
         if (n == 2 && strcmp(f[0], "name") == 0 && environment_name_valid(f[1]) && !e->name) {
@@ -147,11 +128,9 @@ int environment_from_record(struct environment *e, const char *record, const cha
                 if (!*one)
                         continue;
                 char **fields = NULL;
-                int n = fields_of(one, &fields);
+                int n = text_fields(one, RECORD_FIELDS, &fields);
                 int result = n < 0 ? error_set(err, EINVAL, "it is damaged") : apply(e, fields, n, err);
-                while (n > 0)
-                        free(fields[--n]);
-                free(fields);
+                text_fields_free(fields, n);
                 if (result < 0) {
                         environment_clear(e);
                         return error_context(err, "%s:%d", origin, number);
