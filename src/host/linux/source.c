@@ -28,7 +28,9 @@ static int source_open(const struct workplace *w, bool mirrored, const char *pat
         const struct staged *staged = w->staged ? staged_of(w, path) : NULL;
         if (staged)
                 name = memory_format("%s%s", staged->stage, path + (staged->path[1] ? strlen(staged->path) : 0));
-        cleanup_close int root = mirrored ? fcntl(w->mirror, F_DUPFD_CLOEXEC, 3) : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        cleanup_close int root = mirrored       ? fcntl(w->mirror, F_DUPFD_CLOEXEC, 3)
+                                 : w->outer >= 0 ? fcntl(w->outer, F_DUPFD_CLOEXEC, 3)
+                                                 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int fd = root < 0 ? -1 : kernel_open_below(root, name ? name : path, O_PATH | O_NOFOLLOW);
         if (fd >= 0)
                 return fd;

@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 
 /* The name `path` inside, which must be there by now. */
-static int target_open(const struct workplace *w, const char *path, struct error *err)
+int view_target(const struct workplace *w, const char *path, struct error *err)
 {
         int fd = kernel_open_below(w->root, path, O_PATH | O_NOFOLLOW);
         if (fd >= 0)
@@ -82,7 +82,7 @@ static int attach_clone(int source, int target, bool read_only, const char *path
  * mostly lies in what the layer covers, and the kernel refuses (ELOOP) to unite a directory with one below it. */
 static int build_covered(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, struct error *err)
 {
-        cleanup_close int point = stage_directory(w, "covered", number, 0755, err);
+        cleanup_close int point = stage_directory(w, "covered", w->numbering + number, 0755, err);
         cleanup_close int empty = point < 0 ? -1 : stage_directory(w, "empty", 0, 0755, err);
         if (empty < 0)
                 return -err->code;
@@ -94,7 +94,7 @@ static int build_covered(struct workplace *w, size_t number, const struct plan_o
         if (result < 0)
                 return result;
         char name[64];
-        snprintf(name, sizeof name, "covered%zu", number);
+        snprintf(name, sizeof name, "covered%zu", w->numbering + number);
         int fd = openat(w->stage, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         return fd < 0 ? error_sys(err, errno, "cannot open what the layer of %s covers", op->path) : fd;
 }
@@ -106,7 +106,7 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
         size_t count = 0;
         cleanup_close int names = -1, empty = -1, upper = -1, work = -1, covered = -1;
         if (op->name_count) {
-                names = stage_directory(w, "names", number, op->mode, err);
+                names = stage_directory(w, "names", w->numbering + number, op->mode, err);
                 int result = names < 0 ? names : stage_names(names, op->names, op->name_count, err);
                 if (result < 0)
                         return result;
@@ -205,7 +205,7 @@ static int build_pieces(struct workplace *w, const struct sources *o, int target
                 cleanup_close int below = -1;
                 if (piece->rest[0]) {
                         cleanup_free char *point = memory_format("%s%s", path[1] ? path : "", piece->rest);
-                        below = target_open(w, point, err);
+                        below = view_target(w, point, err);
                         if (below < 0)
                                 return below;
                 }
@@ -242,7 +242,7 @@ static int build_expose(struct workplace *w, const struct plan_op *op, const str
                 return upper;
         for (size_t part = 0; part <= o->piece_count; part++) {
                 cleanup_free char *name = memory_format(STACK_PLACE "/%u/%zu", op->mode, part);
-                cleanup_close int point = target_open(w, name, err);
+                cleanup_close int point = view_target(w, name, err);
                 if (point < 0)
                         return point;
                 int result = part == 0 ? attach_clone(upper, point, true, name, err)
@@ -252,11 +252,31 @@ static int build_expose(struct workplace *w, const struct plan_op *op, const str
                 if (result < 0)
                         return result;
         }
-        cleanup_close int place = target_open(w, STACK_PLACE, err);
+        cleanup_close int place = view_target(w, STACK_PLACE, err);
         cleanup_close int index = place < 0 ? -1 : openat(place, "index", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0444);
         cleanup_free char *escaped = text_escape(op->path);
         if (index < 0 || dprintf(index, "%zu\t%u\t%s\n", o->piece_count + 1, op->mode, escaped) < 0)
                 return error_sys(err, errno, "cannot write the index of layers");
+        return 0;
+}
+
+/* The root in which the stage is attached will be left behind. What later changes of the view are built on is attached below the /dev
+ * of the new one, where it is covered as well. */
+static int keep_stage(struct workplace *w, int target, struct error *err)
+{
+        static const char *const parts[] = {"", "state0", "mirror0", "outer0"};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+                cleanup_close int from = parts[i][0] ? openat(w->stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC) : fcntl(w->stage, F_DUPFD_CLOEXEC, 3);
+                if (from < 0 && errno == ENOENT)
+                        continue;
+                bool whole = strcmp(parts[i], "outer0") == 0;
+                cleanup_close int tree = open_tree(from, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (whole ? AT_RECURSIVE : 0));
+                cleanup_close int to = parts[i][0] ? openat(w->kept_stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC) : fcntl(target, F_DUPFD_CLOEXEC, 3);
+                if (tree < 0 || to < 0 || kernel_attach(tree, to) < 0)
+                        return error_sys(err, errno, "cannot keep what later changes of the view need");
+                if (!parts[i][0])
+                        w->kept_stage = fcntl(tree, F_DUPFD_CLOEXEC, 3);
+        }
         return 0;
 }
 
@@ -265,6 +285,8 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
         cleanup_close int dev = stage_directory(w, "dev", 0, 0755, err);
         if (dev < 0)
                 return dev;
+        if (w->launch->keep && w->plan->new_root && keep_stage(w, target, err) < 0)
+                return -err->code;
         /* Attached before anything is mounted in it: mounts that stayed on the stage would be copied for the program's level too. */
         cleanup_close int tree = open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree < 0 || kernel_attach(tree, target) < 0)
@@ -276,7 +298,7 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
         return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, identity_count("/proc/self/gid_map") > 5, err);
 }
 
-static int build_op(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err)
+int view_operation(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err)
 {
         const struct plan_op *op = &w->plan->ops[number];
         char name[64];
@@ -290,7 +312,7 @@ static int build_op(struct workplace *w, size_t number, const struct sources *o,
         case PLAN_BLANK:
                 return build_blank(w, op, o, target, err);
         case PLAN_SKELETON: {
-                cleanup_close int names = stage_directory(w, "names", number, op->mode, err);
+                cleanup_close int names = stage_directory(w, "names", w->numbering + number, op->mode, err);
                 int result = names < 0 ? names : stage_names(names, op->names, op->name_count, err);
                 return result < 0 ? result : attach_clone(names, target, strcmp(op->path, "/run") != 0, op->path, err);
         }
@@ -389,18 +411,35 @@ static int open_sources(const struct workplace *w, bool mirrored, struct sources
 
 /* A cover that is not needed: what it was for has vanished; or its directory is closed to us, who have every right that a program
  * inside may get (a directory of root's own in a file system whose ids cannot be mapped: tmpfs before Linux 6.3). */
-static bool nobody_gets_there(const struct plan_op *op, int code)
+bool view_nobody_gets_there(const struct plan_op *op, int code)
 {
         return op->kind == PLAN_SEAL && (code == ENOENT || code == EACCES);
+}
+
+/* The main system as it is now, writable where it is, for rules that are added while the environment lives. */
+static int clone_outer(const struct workplace *w, int *outer, struct error *err)
+{
+        if (w->staged)
+                return 0; /* real root stages each file system by itself: rules wait for the next start */
+        *outer = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        return *outer < 0 ? error_sys(err, errno, "cannot clone the main system's mounts") : 0;
+}
+
+static int keep_outer(struct workplace *w, int outer, struct error *err)
+{
+        cleanup_close int point = stage_directory(w, "outer", 0, 0700, err);
+        if (point < 0)
+                return point;
+        return kernel_attach(outer, point) < 0 ? error_sys(err, errno, "cannot attach the main system for later") : 0;
 }
 
 int view_build(struct workplace *w, struct error *err)
 {
         const struct plan *plan = w->plan;
         struct sources *opened = memory_new(plan->count * sizeof *opened);
-        cleanup_close int clone = -1;
-        int result = 0;
-        if (w->launch->state >= 0) {
+        cleanup_close int clone = -1, outer = -1;
+        int result = w->launch->keep ? clone_outer(w, &outer, err) : 0;
+        if (result == 0 && w->launch->state >= 0) {
                 clone = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
                 if (clone < 0)
                         result = error_sys(err, errno, "cannot clone the environment's directory");
@@ -423,6 +462,8 @@ int view_build(struct workplace *w, struct error *err)
                 close(steal_fd(&fuse)); /* the server's alone: when it dies, so does the mount */
         if (result == 0)
                 result = open_layer(w, clone, err);
+        if (result == 0 && outer >= 0)
+                result = keep_outer(w, outer, err);
         if (result == 0)
                 result = open_sources(w, true, opened, err);
         const size_t first = plan_mirror(plan) != NULL;
@@ -432,9 +473,9 @@ int view_build(struct workplace *w, struct error *err)
                 if (first_of_new) {
                         target = stage_directory(w, "root", 0, 0755, err);
                 } else if (plan->ops[i].path[1]) {
-                        target = target_open(w, plan->ops[i].path, err);
+                        target = view_target(w, plan->ops[i].path, err);
                 }
-                if (target < 0 && err->code && nobody_gets_there(&plan->ops[i], err->code)) {
+                if (target < 0 && err->code && view_nobody_gets_there(&plan->ops[i], err->code)) {
                         error_clear(err);
                         continue;
                 }
@@ -444,13 +485,15 @@ int view_build(struct workplace *w, struct error *err)
                 }
                 if (!plan->new_root && !plan->ops[i].path[1])
                         continue; /* the root in place: done by open_root() */
-                result = build_op(w, i, &opened[i], target, err);
+                result = view_operation(w, i, &opened[i], target, err);
                 if (result == 0 && first_of_new && w->root < 0)
                         result = new_root_ready(w, err);
         }
         if (result == 0)
                 result = enter_root(w, err);
         sources_clear(opened, plan->count);
+        if (w->launch->keep)
+                w->kept_stage = steal_fd(w->kept_stage >= 0 ? &w->kept_stage : &w->stage);
         const int done[] = {w->devices_fd, w->stage, w->root};
         for (size_t i = 0; i < sizeof done / sizeof *done; i++)
                 if (done[i] >= 0)

@@ -26,6 +26,9 @@ struct workplace {
         const struct plan *plan;
         int layer;   /* the environment's directory on a writable mount; in memory: the stage */
         int stage;   /* a small tmpfs for what lives only as long as the view */
+        int kept_stage; /* the same when the view stands and may change later, with `state0`, `mirror0` and `outer0`; or -1 */
+        int outer;   /* what sources are looked up in; -1: the root of this process */
+        size_t numbering; /* what directories of the stage are numbered from: they must not be those of a layer that lives */
         int root;    /* the root of the view */
         int mirror;  /* the root of the mirror, or -1 */
         struct lister lister;
@@ -40,11 +43,24 @@ struct workplace {
 };
 
 #define WORKPLACE_INIT                                                                                                \
-        ((struct workplace){.layer = -1, .stage = -1, .root = -1, .mirror = -1, .lister = LISTER_NONE, .control = -1,  \
+        ((struct workplace){.layer = -1, .stage = -1, .kept_stage = -1, .outer = -1, .root = -1, .mirror = -1, .lister = LISTER_NONE, .control = -1,  \
                             .ids = -1, .devices = "/dev", .devices_fd = -1, .fuse = -1, .stage_point = "/dev"})
 
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
+
+struct sources;
+/* The name `path` in the view that is being built, which must be there by now. Returns a descriptor. */
+int view_target(const struct workplace *w, const char *path, struct error *err);
+/* Carries out operation `number` of w->plan on `target`. */
+int view_operation(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err);
+/* Is `op`, for which view_target() failed with `code`, not needed after all? */
+bool view_nobody_gets_there(const struct plan_op *op, int code);
+
+/* revise.c: carries out one change (plan/wire.c) of a view that view_build() has made for a living environment, at once as seen from
+ * inside. `covered`: so many mounts of earlier changes lie on its top. With `undo` the uppermost of them is taken away instead. Needs
+ * the namespaces of the view, and leaves the process in them. */
+int view_revise(const struct workplace *w, const char *change, unsigned covered, bool undo, struct error *err);
 
 /* What one operation needs from the main system. */
 struct piece {

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Changes of the view of a started environment: see views.c. */
+#pragma once
+
+#include "warden/warden.h"
+
+struct views;
+
+struct views *views_new(struct warden *w);
+void views_free(struct views *v);
+
+/* MESSAGE_VIEW: `fds` is the sealed memory file. Answers now or later, once. Takes none of `fds`. */
+void views_request(struct views *v, struct asker asker, const int *fds, size_t count);
