@@ -27,8 +27,10 @@ enum order_type {
         ORDER_MOUNT = 5,  /* path, flags: FUSE on it. Back come the device and a handle */
         ORDER_ATTACH = 6, /* path, flags; descriptor: the detached mount. Back comes a handle */
         ORDER_DETACH = 7, /* value: the handle */
+        ORDER_VIEW = 8,   /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
+                           * ORDER_BACK: it leads back to before the last of them */
 };
-enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4 };
+enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8 };
 #define ORDER_PATH 4096
 
 struct order {
@@ -45,7 +47,7 @@ int host_order(int socket, const struct order *order, const int *fds, size_t cou
 enum news_type {
         NEWS_STARTED = 1, /* ENTER, SPAWN; value: pid inside */
         NEWS_ENDED = 2,   /* the same; value: as waitpid() has it */
-        NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH; code, value: the handle; the device */
+        NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH, VIEW; code, value: the handle; the device */
 };
 struct news {
         uint32_t type, id;

@@ -211,18 +211,35 @@ int store_create(struct store *s, const struct environment *e, struct error *err
         return store_create_with(s, e, NULL, NULL, err);
 }
 
+static int record_of(const struct environment *e, char **record, struct error *err)
+{
+        *record = environment_to_record(e);
+        if (strlen(*record) > RECORD_LIMIT)
+                return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
+        return 0;
+}
+
+int store_change(struct store *s, const struct environment *e, struct error *err)
+{
+        cleanup_free char *record = NULL;
+        int result = record_of(e, &record, err);
+        cleanup_close int dir = result < 0 ? -1 : store_open_environment(s, e->name, err);
+        return dir < 0 ? -err->code : write_file(dir, "environment", record, err);
+}
+
 int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
                       void *context, struct error *err)
 {
-        cleanup_free char *record = environment_to_record(e);
-        if (strlen(record) > RECORD_LIMIT)
-                return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
+        cleanup_free char *record = NULL;
+        int result = record_of(e, &record, err);
+        if (result < 0)
+                return result;
         cleanup_close int tmp = -1;
         cleanup_free char *fresh = NULL;
         cleanup_close int dir = make_scratch(s, &tmp, &fresh, err);
         if (dir < 0)
                 return dir;
-        int result = write_file(dir, "environment", record, err);
+        result = write_file(dir, "environment", record, err);
         if (result == 0 && prepare)
                 result = prepare(context, dir, err);
         if (result == 0)

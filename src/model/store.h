@@ -66,6 +66,9 @@ int store_adopt(struct store *s, int dir, const char *from, const char *name, st
 /* Is env/NAME there? Then EEXIST, with a remedy. */
 int store_is_free(struct store *s, const char *name, struct error *err);
 
+/* Replaces env/NAME's record, at once. The caller holds setup.lock. */
+int store_change(struct store *s, const struct environment *e, struct error *err);
+
 /* Reads env/NAME's record. ENOENT, with the nearest name, when there is none. */
 int store_load(struct store *s, const char *name, struct environment *e, struct error *err);
 
@@ -109,6 +112,7 @@ void store_sweep(struct store *s);
 struct slot {
         unsigned number;
         bool blank; /* `content` of its own instead of changes to a directory */
+        bool idle;  /* not shown where no rule asks for it */
         char *path; /* what it covers inside */
 };
 struct slots {

@@ -124,7 +124,7 @@ static void keep_slots(struct resolver *r)
         for (size_t i = 0; i < r->plan->slots.count; i++) {
                 const struct slot *slot = &r->plan->slots.slots[i];
                 struct file file;
-                if (slot->blank || !slot->path[1] || node_at(r, slot->path))
+                if (slot->blank || slot->idle || !slot->path[1] || node_at(r, slot->path))
                         continue;
                 struct node *above = node_governing(r, slot->path);
                 if (above && above->kind == NODE_PRIVATE &&

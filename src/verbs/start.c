@@ -11,6 +11,7 @@
  */
 #include "base/cleanup.h"
 #include "host/living.h"
+#include "model/live.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
 #include "warden/client.h"
@@ -86,6 +87,9 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         struct launch launch = {.plan = &plan, .keep = true, .name = e.name, .state = s->directory, .alive = s->alive,
                                 .system = &system, .join_user = -1, .join_mount = -1, .join_control = -1, .ready = session_ready,
                                 .context = s};
+        result = live_store(s->directory, system.cwd, &e, err);
+        if (result < 0)
+                return result;
         struct living living;
         result = host_start(&launch, &living, err);
         if (result == 0) {

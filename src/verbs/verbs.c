@@ -29,6 +29,7 @@ static const struct verb {
         {"restart", verb_restart, "stop an environment and start it again"},
         {"enter", verb_enter_words, "run a program in an environment that was started"},
         {"ps", verb_ps, "show the processes of an environment"},
+        {"view", verb_view, "list the rules of a view, and change them while it runs"},
         {"logs", verb_logs, "print what the programs in the background wrote"},
         {"top", verb_top, "watch the environments that run, and their processes"},
         {"wait", verb_wait, "wait for the programs in the background to end"},

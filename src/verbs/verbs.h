@@ -59,6 +59,7 @@ int verb_commit(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_discard(int argc, char **argv);
+int verb_view(int argc, char **argv);
 
 /* Prints a JSON value on standard output, two spaces an indent, and releases it (verbs/json.c). Returns an exit status. */
 struct json_t;

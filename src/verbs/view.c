@@ -14,15 +14,17 @@
 #include "verbs/options.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
+#include "warden/client.h"
 
 #include <argp.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 
-enum { OPTION_KEEP = 0x400 };
+enum { OPTION_KEEP = 0x4000 };
 
 struct request {
         const char *name, *verb;
@@ -187,6 +189,22 @@ static int print_rules_json(const struct environment *e)
         return print_json(array);
 }
 
+/* A slot that was made for a rule goes with it: by itself it would be shown over what lies there outside. */
+static void let_rest(struct slots *slots, const struct plan *old_plan, const struct system *system, const struct environment *new)
+{
+        for (size_t i = 0; i < slots->count; i++) {
+                struct slot *slot = &slots->slots[i];
+                for (size_t n = 0; n < old_plan->count; n++)
+                        slot->idle |= old_plan->ops[n].slot == (int)slot->number && old_plan->ops[n].asked;
+                for (size_t n = 0; n < new->view.count; n++) {
+                        const char *path = new->view.rules[n].path;
+                        cleanup_free char *whole = path[0] == '~' ? memory_format("%s%s", system->home ? system->home : "", path + 1)
+                                                                  : memory_string(path);
+                        slot->idle &= strcmp(whole, slot->path) != 0;
+                }
+        }
+}
+
 /* Plans both views on the main system as it is now. */
 static int resolve(struct session *s, const struct live *live, const struct environment *new, struct system *system, struct plan *old_plan,
                    struct plan *new_plan, struct error *err)
@@ -204,7 +222,161 @@ static int resolve(struct session *s, const struct live *live, const struct envi
                 result = plan_resolve(old_plan, &live->environment, system, &slots, err);
         if (result == 0)
                 result = slots_load(s->directory, &slots, err);
+        let_rest(&slots, old_plan, system, new);
         if (result == 0)
                 result = plan_resolve(new_plan, new, system, &slots, err);
         return result < 0 ? result : session_chain(s, new_plan, err);
+}
+
+/* One request to the warden. */
+static int carry_out(struct client *c, const struct plan_change *change, const struct slots *slots, struct error *err)
+{
+        cleanup_free char *text = plan_change_encode(change, slots);
+        size_t length = strlen(text);
+        cleanup_close int memory = memfd_create("paddock-change", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (memory < 0 || write(memory, text, length) != (ssize_t)length ||
+            fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+                return error_sys(err, errno, "cannot send the change of %s", change->path);
+        client_begin(c, MESSAGE_VIEW);
+        return client_call(c, &memory, 1, err);
+}
+
+/* What a slot lies over is recorded as at a start. */
+static int record_slots(const struct session *s, const struct plan *plan, const struct plan_change *change, const bool *fresh,
+                        struct error *err)
+{
+        for (size_t i = 0; i < change->count; i++) {
+                int slot = change->steps[i].keep ? -1 : change->steps[i].op->slot;
+                for (size_t n = 0; slot >= 0 && n < plan->slots.count; n++) {
+                        if ((int)plan->slots.slots[n].number != slot)
+                                continue;
+                        int result = cover_record(s->directory, plan, &plan->slots.slots[n], fresh[n], &s->began, err);
+                        if (result < 0)
+                                return result;
+                }
+        }
+        return 0;
+}
+
+/* Which slots of the plan are not on disk yet. Fresh memory. */
+static bool *fresh_slots(const struct session *s, const struct plan *plan)
+{
+        bool *fresh = memory_new(plan->slots.count + 1);
+        for (size_t i = 0; i < plan->slots.count; i++) {
+                cleanup_free char *path = memory_format("layer/%u/path", plan->slots.slots[i].number);
+                fresh[i] = faccessat(s->directory, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+        }
+        return fresh;
+}
+
+/* From the view as it is to `new`. */
+static int change_living(struct session *s, struct client *c, const struct live *live, const struct environment *new, struct error *err)
+{
+        cleanup_system struct system system = {0};
+        cleanup_plan struct plan old_plan = {0}, new_plan = {0};
+        cleanup_changes struct plan_changes changes = {0};
+        int result = resolve(s, live, new, &system, &old_plan, &new_plan, err);
+        if (result == 0)
+                result = plan_compare(&old_plan, &new_plan, &system, &changes, err);
+        cleanup_free bool *fresh = fresh_slots(s, &new_plan);
+        for (size_t i = 0; result >= 0 && i < changes.count; i++) {
+                result = carry_out(c, &changes.changes[i], &new_plan.slots, err);
+                if (result < 0 && i > 0)
+                        error_context(err, "%zu of %zu parts of the change were made, then", i, changes.count);
+                if (result >= 0)
+                        result = record_slots(s, &new_plan, &changes.changes[i], fresh, err);
+        }
+        return result < 0 ? result : live_store(s->directory, live->cwd, new, err);
+}
+
+static int change(const struct request *r, struct session *s, struct environment *stored, struct error *err)
+{
+        s->setup = openat(s->directory, "setup.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->setup < 0 || flock(s->setup, LOCK_EX) < 0)
+                return error_sys(err, errno, "environment '%s': cannot lock it", r->name);
+        clock_gettime(CLOCK_REALTIME_COARSE, &s->began); /* the clock of file times */
+        cleanup_client struct client c;
+        cleanup_live struct live live = {0};
+        int result = client_open(&c, s->directory, err);
+        bool lives = result >= 0;
+        if (!lives && (err->code || (result != -ECONNREFUSED && result != -ENOENT)))
+                return error_context(err, "environment '%s'", r->name);
+        if (!lives && !r->keep) {
+                error_set(err, ESRCH, "environment '%s' is not started", r->name);
+                return error_remedy(err, "`paddock start %s` starts it; --keep changes the description instead", r->name);
+        }
+        /* Both descriptions, before anything is done: a mistake in the words changes nothing. */
+        cleanup_environment struct environment later = {0}, now = {0};
+        environment_copy(&later, stored);
+        later.name = memory_string(r->name);
+        if (r->keep)
+                result = apply(r, &later, err);
+        else
+                result = 0;
+        if (lives && result >= 0)
+                result = live_load(s->directory, &live, err);
+        if (lives && result >= 0) {
+                environment_copy(&now, &live.environment);
+                result = apply(r, &now, err);
+        }
+        if (lives && result >= 0)
+                result = change_living(s, &c, &live, &now, err);
+        return result >= 0 && r->keep ? store_change(&s->store, &later, err) : result;
+}
+
+static int view(const struct request *r, struct error *err)
+{
+        cleanup_environment struct environment stored = {0};
+        cleanup_live struct live live = {0};
+        struct session s = SESSION_INIT;
+        s.name = r->name;
+        int result = environment_name_check(r->name, err);
+        if (result == 0)
+                result = store_open(&s.store, err);
+        if (result == 0)
+                result = store_load(&s.store, r->name, &stored, err);
+        if (result == 0)
+                result = s.directory = store_open_environment(&s.store, r->name, err);
+        if (result >= 0 && r->verb) {
+                result = change(r, &s, &stored, err);
+        } else if (result >= 0) {
+                cleanup_client struct client c;
+                cleanup_error struct error stopped = ERROR_INIT;
+                bool lives = client_open(&c, s.directory, &stopped) >= 0 && live_load(s.directory, &live, err) >= 0;
+                const struct environment *e = lives ? &live.environment : &stored;
+                if (r->json)
+                        result = print_rules_json(e);
+                else
+                        print_rules(e, &stored);
+                error_clear(err);
+        }
+        cleanup_error struct error leftover = ERROR_INIT;
+        session_end(&s, &leftover);
+        return result;
+}
+
+int verb_view(int argc, char **argv)
+{
+        static const struct argp_option options[] = {
+                {"keep", OPTION_KEEP, NULL, 0, "for later starts as well: the description is changed", 0},
+                {"json", 'j', NULL, 0, "print the rules as JSON", 0},
+                {0}};
+        static const struct argp argp = {
+                options, parse, "NAME [add RULE PATH... | rm PATH...]",
+                "List the rules of an environment's view, or change them while it runs.\v"
+                "RULE is private, mirror, share, empty, hide, from or union; from and union take PATH=SRC and PATH=A:B, as the options of "
+                "`paddock run` do. A rule that is there on the same path gives way. Programs inside see the old view or the new one, "
+                "never a part of it; what they have open stays open.\n\n"
+                "What cannot change while the environment runs is refused, and says so.",
+                0, 0, 0};
+        struct request r = {0};
+        argp_err_exit_status = EXIT_PADDOCK;
+        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
+                return EXIT_PADDOCK;
+        cleanup_free char **words = r.words;
+        cleanup_error struct error err = ERROR_INIT;
+        if (view(&r, &err) >= 0)
+                return 0;
+        error_print(stderr, &err);
+        return EXIT_PADDOCK;
 }

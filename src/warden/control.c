@@ -295,8 +295,10 @@ static void answer(struct warden *w, struct connection *c, const struct message 
         case MESSAGE_ASK:
         case MESSAGE_REPLY:
         case MESSAGE_SERVER:
-        case MESSAGE_VIEW:
                 grants_request(w->grants, asker, m, fds, count);
+                break;
+        case MESSAGE_VIEW:
+                views_request(w->views, asker, fds, count);
                 break;
         default:
                 error_set(&err, EOPNOTSUPP, "the warden knows no request of type %u", m->header.type);

@@ -448,3 +448,11 @@ void grants_due(struct grants *g, int64_t now)
         if (g->unsaved)
                 save(g);
 }
+
+const char *grants_below(const struct grants *g, const char *path)
+{
+        for (size_t i = 0; i < g->count; i++)
+                if (path_is_below(g->rights[i]->grant.inside, path))
+                        return g->rights[i]->grant.inside;
+        return NULL;
+}

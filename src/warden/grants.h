@@ -19,9 +19,12 @@ struct grants;
 struct grants *grants_new(struct warden *w);
 void grants_free(struct grants *g);
 
-/* MESSAGE_GRANT, REVOKE, GRANTS, ASK, REPLY, SERVER or VIEW. Answers now or later, always once. Of `fds` it takes those that it sets to -1;
+/* MESSAGE_GRANT, REVOKE, GRANTS, ASK, REPLY, or SERVER. Answers now or later, always once. Of `fds` it takes those that it sets to -1;
  * the caller closes the others. */
 void grants_request(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count);
+
+/* The name inside of a right that is on `path` or below it, or NULL. Valid until the next request. */
+const char *grants_below(const struct grants *g, const char *path);
 
 /* Adds the descriptors that it waits for, at most `room`. Returns how many. grants_ready() gets the same ones back. */
 size_t grants_poll(struct grants *g, struct pollfd *fds, size_t room);

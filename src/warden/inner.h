@@ -6,6 +6,7 @@
 #include "model/environment.h"
 #include "warden/grants.h"
 #include "warden/run.h"
+#include "warden/views.h"
 
 #include <poll.h>
 #include <sys/types.h>
@@ -110,6 +111,7 @@ struct warden {
         int64_t deadline; /* of the grace */
         struct log log;
         struct grants *grants;
+        struct views *views;
         struct message_out out;
 };
 

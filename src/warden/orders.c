@@ -94,6 +94,11 @@ void warden_attach(struct warden *w, const char *inside, bool is_file, int tree,
         order(w, ORDER_ATTACH, inside, is_file ? ORDER_FILE : 0, 0, tree, done, context);
 }
 
+void warden_change_view(struct warden *w, int change, unsigned covered, bool back, order_done *done, void *context)
+{
+        order(w, ORDER_VIEW, "", back ? ORDER_BACK : 0, (int)covered, change, done, context);
+}
+
 void warden_detach(struct warden *w, int handle, order_done *done, void *context)
 {
         order(w, ORDER_DETACH, "", 0, handle, -1, done, context);

@@ -3,8 +3,8 @@
  * Changes of the view of a started environment (MESSAGE_VIEW).
  *
  * The client works out what is to be done (plan/change.h) and sends it as a sealed memory file; init has it carried out. Here is
- * kept what was done before, because a change that leads back to what a name showed before the last one takes the last one away,
- * and because mounts of earlier changes are told apart from those that stand since the start.
+ * kept what was done before, because a change that leads back to what a name showed before the last one is done by looking below it,
+ * because mounts of earlier changes are told apart from those that stand since the start, and because no layer is mounted twice.
  */
 #include "warden/views.h"
 
@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "plan/change.h"
+#include "warden/grants.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -25,26 +26,31 @@
 struct done {
         char *path;
         unsigned long before, after;
+        int *slots; /* that it has mounted, ending with -1 */
 };
 
 struct views {
         struct warden *w;
+        const struct grants *grants;
         struct done *done; /* in their order */
         size_t count, capacity;
         bool busy;         /* one is being carried out */
 };
 
-struct views *views_new(struct warden *w)
+struct views *views_new(struct warden *w, const struct grants *grants)
 {
         struct views *v = memory_new(sizeof *v);
         v->w = w;
+        v->grants = grants;
         return v;
 }
 
 void views_free(struct views *v)
 {
-        while (v->count)
+        while (v->count) {
                 free(v->done[--v->count].path);
+                free(v->done[v->count].slots);
+        }
         free(v->done);
         free(v);
 }
@@ -55,7 +61,7 @@ struct request {
         struct asker asker;
         struct plan_change change;
         struct plan made;
-        bool undo;
+        bool back;
 };
 
 static void request_free(struct request *r)
@@ -78,12 +84,35 @@ static bool leads_back(const struct views *v, const struct plan_change *c)
         return false;
 }
 
+/* Has an earlier change mounted a slot that this one would mount? */
+static bool mounts_again(const struct views *v, const struct plan_change *c)
+{
+        for (size_t s = 0; s < c->count; s++)
+                for (size_t i = 0; !c->steps[s].keep && c->steps[s].op->slot >= 0 && i < v->count; i++)
+                        for (const int *slot = v->done[i].slots; *slot >= 0; slot++)
+                                if (*slot == c->steps[s].op->slot)
+                                        return true;
+        return false;
+}
+
 static unsigned covered(const struct views *v, const char *path)
 {
         unsigned n = 0;
         for (size_t i = 0; i < v->count; i++)
                 n += strcmp(v->done[i].path, path) == 0;
         return n;
+}
+
+/* The slots that it has mounted. Fresh memory. */
+static int *slots_of(const struct request *r)
+{
+        int *slots = memory_grow(NULL, r->change.count + 1, sizeof *slots);
+        size_t count = 0;
+        for (size_t s = 0; !r->back && s < r->change.count; s++)
+                if (!r->change.steps[s].keep && r->change.steps[s].op->slot >= 0)
+                        slots[count++] = r->change.steps[s].op->slot;
+        slots[count] = -1;
+        return slots;
 }
 
 static void carried_out(void *context, struct outcome_of_order *outcome)
@@ -96,17 +125,8 @@ static void carried_out(void *context, struct outcome_of_order *outcome)
                 request_free(r);
                 return;
         }
-        if (r->undo) {
-                for (size_t i = v->count; i-- > 0;) /* the last on this path */
-                        if (strcmp(v->done[i].path, r->change.path) == 0) {
-                                free(v->done[i].path);
-                                memmove(&v->done[i], &v->done[i + 1], (--v->count - i) * sizeof *v->done);
-                                break;
-                        }
-        } else {
-                *vector_add(v->done, v->count, v->capacity) = (struct done){.path = steal_pointer(&r->change.path),
-                                                                            .before = r->change.before, .after = r->change.after};
-        }
+        *vector_add(v->done, v->count, v->capacity) = (struct done){.path = steal_pointer(&r->change.path), .before = r->change.before,
+                                                                    .after = r->change.after, .slots = slots_of(r)};
         struct message_out *m = warden_answer(v->w, r->asker, MESSAGE_VIEW, 0);
         warden_send(v->w, r->asker, m);
         request_free(r);
@@ -141,10 +161,18 @@ void views_request(struct views *v, struct asker asker, const int *fds, size_t c
                 request_free(r);
                 return;
         }
-        r->undo = leads_back(v, &r->change);
-        if (v->busy) {
+        r->back = leads_back(v, &r->change);
+        const char *granted = grants_below(v->grants, r->change.path);
+        if (granted) {
+                cleanup_free char *shown = text_escape(granted);
+                error_set(&err, EBUSY, "something is granted on %s, which the change would cover", shown);
+                error_remedy(&err, "`paddock revoke %s %s` first", warden_name(v->w), shown);
+        } else if (v->busy) {
                 error_set(&err, EAGAIN, "another change of the view is being carried out");
-        } else if (!r->undo && v->count >= DONE_LIMIT) {
+        } else if (!r->back && mounts_again(v, &r->change)) {
+                error_set(&err, EBUSY, "%s: its layer is in use, and is not mounted twice", r->change.path);
+                error_remedy(&err, "keep the change in the description and restart the environment");
+        } else if (v->count >= DONE_LIMIT) {
                 error_set(&err, ENOSPC, "the view was changed %d times since the start", DONE_LIMIT);
                 error_remedy(&err, "restart the environment");
         }
@@ -154,5 +182,5 @@ void views_request(struct views *v, struct asker asker, const int *fds, size_t c
                 return;
         }
         v->busy = true;
-        warden_change_view(v->w, fds[0], covered(v, r->change.path), r->undo, carried_out, r);
+        warden_change_view(v->w, fds[0], covered(v, r->change.path), r->back, carried_out, r);
 }

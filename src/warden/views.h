@@ -4,9 +4,11 @@
 
 #include "warden/warden.h"
 
+struct grants;
 struct views;
 
-struct views *views_new(struct warden *w);
+/* `grants` are the environment's rights, whose places are not covered. */
+struct views *views_new(struct warden *w, const struct grants *grants);
 void views_free(struct views *v);
 
 /* MESSAGE_VIEW: `fds` is the sealed memory file. Answers now or later, once. Takes none of `fds`. */

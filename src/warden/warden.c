@@ -246,6 +246,7 @@ static void end(struct warden *w, bool asked)
                 warden_send(w, w->waiters[i], m);
         }
         control_close_all(w);
+        views_free(w->views);
         grants_free(w->grants);
 }
 
@@ -261,6 +262,7 @@ int warden_main(int socket, void (*started)(void *context), void *context, struc
         if (result < 0)
                 return result;
         w.grants = grants_new(&w);
+        w.views = views_new(&w, w.grants);
         sessions_start(&w);
         started(context);
         while (turn(&w))

@@ -126,10 +126,20 @@ static int detach(int handle, struct error *err)
         return 0;
 }
 
+void change_tell(const struct keep *k, const struct order *order, int result, int value, int device, const struct error *err)
+{
+        struct news news = {.type = NEWS_DONE, .id = order->id, .value = value};
+        if (result < 0) {
+                news.code = err->code;
+                snprintf(news.text, sizeof news.text, "%s", err->text);
+                snprintf(news.remedy, sizeof news.remedy, "%s", err->remedy ? err->remedy : "");
+        }
+        pass_send(k->birth->socket, &news, sizeof news, result < 0 ? -1 : device);
+}
+
 _Noreturn void change_view(struct keep *k, const struct order *order, int tree)
 {
         cleanup_error struct error err = ERROR_INIT;
-        struct news news = {.type = NEWS_DONE, .id = order->id};
         int device = -1, point = -1;
         prctl(PR_SET_NAME, "paddock-change", 0, 0, 0);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -144,14 +154,8 @@ _Noreturn void change_view(struct keep *k, const struct order *order, int tree)
                         cleanup_free char *shown = text_escape(order->path);
                         result = error_sys(&err, errno, "cannot mount on %s inside", shown);
                 }
-                news.value = tree;
         }
-        if (result < 0) {
-                news.code = err.code;
-                snprintf(news.text, sizeof news.text, "%s", err.text);
-                snprintf(news.remedy, sizeof news.remedy, "%s", err.remedy ? err.remedy : "");
-        }
-        pass_send(k->birth->socket, &news, sizeof news, result < 0 ? -1 : device);
+        change_tell(k, order, result, tree, device, &err);
         /* These numbers are init's as well. */
         if (point >= 0)
                 close(point);

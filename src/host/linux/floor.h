@@ -8,7 +8,8 @@
  * enters them: it never had anything of outside, and sees what all others see.
  *
  * The mounts of the view are shared (MS_SHARED) when the floor is made, and the floor's are slaves of them, locked, because the user
- * namespaces differ. So what init mounts and unmounts later appears and disappears on the floor, and nobody there can undo it.
+ * namespaces differ. So what init mounts and unmounts later appears and disappears on the floor. Of a tree of mounts that arrives so,
+ * all are locked but the uppermost: root on the floor can take that away, and sees what was there before (revise.c).
  */
 #pragma once
 

@@ -126,6 +126,14 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
         case ORDER_STOP:
                 stop(k);
                 break;
+        case ORDER_VIEW:
+                pid = count == 1 ? kernel_fork(CLONE_FILES) : -1;
+                if (pid == 0)
+                        revise_view(k, order, fds[0]);
+                note(k, order->id, pid, true);
+                if (pid > 0)
+                        count = 0; /* as below */
+                break;
         case ORDER_MOUNT:
         case ORDER_ATTACH:
         case ORDER_DETACH:
@@ -188,7 +196,7 @@ static int keep_only(struct keep *k, struct error *err)
                         return error_sys(err, errno, "cannot open /dev/null inside");
         const struct workplace *w = k->w;
         const int kept[] = {k->birth->socket, k->birth->launch->alive, w->layer, k->signals, k->birth->control, w->mirror,
-                            w->lister.words, w->fuse, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
+                            w->lister.words, w->fuse, w->kept_stage, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                 last = kept[i] > last ? kept[i] : last;

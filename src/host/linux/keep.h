@@ -32,5 +32,11 @@ _Noreturn void attend_session(struct keep *k, int session, int payload, const in
 /* change.c: in a fresh child of init that shares its descriptors: changes the view as `order` says. Tells the warden. */
 _Noreturn void change_view(struct keep *k, const struct order *order, int tree);
 
+/* Tells the warden what became of `order`: `result` is 0 or negative with `err` set; `value` and `device` go along. */
+void change_tell(const struct keep *k, const struct order *order, int result, int value, int device, const struct error *err);
+
+/* revise.c: in a fresh child of init that shares its descriptors: carries out the change of rules that the memory file `change` holds. Tells the warden. */
+_Noreturn void revise_view(struct keep *k, const struct order *order, int change);
+
 /* users.c: becomes the user `name` (or "UID") of the environment, with their groups and variables. */
 int user_become(const char *name, struct error *err);

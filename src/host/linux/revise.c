@@ -5,12 +5,21 @@
  * Theory of operation. The new subtree is built where nobody sees it: in a copy of the view's mount namespace, by the functions
  * that build a view at the start, on the names that it will have. What is kept is cloned there before it is covered. Then the
  * finished subtree is cloned as a whole, the clone attached to the name in the real view with one call, and the copy ends. From the
- * view the mount spreads to the namespace of the programs, across the border of a user namespace, where it is locked.
+ * view the mount spreads to the namespace of the programs.
  *
- * What was there stays below, also for programs that have it open. The next change that leads back to it takes the uppermost mount
- * away again, which is one call too.
+ * Locks. A tree of mounts that spreads across the border of a user namespace is locked there, but for its uppermost mount: root
+ * inside could take that one away, and with it the rule. So what is attached is a closed thing without permissions, and the subtree
+ * stands on that: the name leads to the subtree, which is locked on what it stands on, and nothing leads to the closed thing.
+ *
+ * Root inside can cut the programs' mounts off from the view's (mount --make-private): then nothing that changes arrives. Each change
+ * is looked for there, and one that did not arrive has failed.
+ *
+ * What was there stays below, also for programs that have it open: nothing is taken away from the view itself, since that would take
+ * two calls, with a closed name between them. A change that leads back to what was there before the last one shows that once more:
+ * in the copy the last one is taken away, and what appears is cloned. So a layer that is in use comes back without being mounted a
+ * second time.
  */
-#include "host/linux/workplace.h"
+#include "host/linux/keep.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -21,6 +30,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -57,6 +67,19 @@ static bool stands_at_start(const struct plan *plan, const char *path)
         return false;
 }
 
+/* A layer that is mounted is not mounted a second time. */
+static int check_slots(const struct plan *start, const struct plan_change *c, struct error *err)
+{
+        for (size_t s = 0; s < c->count; s++)
+                for (size_t i = 0; !c->steps[s].keep && c->steps[s].op->slot >= 0 && i < start->count; i++)
+                        if (start->ops[i].slot == c->steps[s].op->slot) {
+                                cleanup_free char *shown = text_escape(c->steps[s].op->path);
+                                error_set(err, EBUSY, "%s: its layer is in use, and is not mounted twice", shown);
+                                return error_remedy(err, "keep the change in the description and restart the environment");
+                        }
+        return 0;
+}
+
 /* A slot that is new in this life of the environment lasts from now on. */
 static int complete_slots(const struct workplace *w, const struct plan *made, struct error *err)
 {
@@ -66,8 +89,37 @@ static int complete_slots(const struct workplace *w, const struct plan *made, st
         return result;
 }
 
+static int clone_all(int from)
+{
+        return open_tree(from, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+}
+
+/* In the copy: what stands on `path`, put on a closed thing, as a detached clone of both. Returns its descriptor. */
+static int lock(struct workplace *w, const char *path, struct error *err)
+{
+        cleanup_close int top = view_target(w, path, err);
+        struct stat st;
+        if (top < 0)
+                return top;
+        cleanup_close int tree = clone_all(top);
+        if (tree < 0 || fstat(top, &st) < 0)
+                return error_sys(err, errno, "cannot clone what was built for %s", path);
+        const struct plan_op closed = {.kind = PLAN_SEAL, .path = (char *)path, .slot = -1, .is_file = !S_ISDIR(st.st_mode)};
+        const struct plan plan = {.ops = (struct plan_op *)&closed, .count = 1};
+        const struct sources none = {0};
+        const struct plan *made = w->plan;
+        w->plan = &plan;
+        int result = view_operation(w, 0, &none, top, err);
+        w->plan = made;
+        cleanup_close int below = result < 0 ? -1 : view_target(w, path, err);
+        if (below < 0)
+                return -err->code;
+        cleanup_close int both = kernel_attach(tree, below) < 0 ? -1 : clone_all(below);
+        return both < 0 ? error_sys(err, errno, "cannot lock what was built for %s", path) : steal_fd(&both);
+}
+
 /* In the copy: everything up to the finished subtree, as a detached clone. Returns its descriptor. */
-static int build(struct workplace *w, const struct plan *start, struct plan_change *c, struct plan *made, unsigned covered,
+static int build(struct workplace *w, const struct plan *start, struct plan_change *c, struct plan *made, unsigned covered, bool back,
                  struct error *err)
 {
         int kept[256];
@@ -83,14 +135,19 @@ static int build(struct workplace *w, const struct plan *start, struct plan_chan
                 cleanup_close int target = view_target(w, c->steps[i].op->path, err);
                 if (target < 0)
                         return target;
-                int tree = open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+                int tree = clone_all(target);
                 if (tree < 0)
                         return error_sys(err, errno, "cannot keep %s", c->steps[i].op->path);
                 kept[kept_count++] = tree;
         }
-        for (unsigned n = covered + stands_at_start(start, c->path); c->bare && n > 0; n--)
+        /* Two mounts for each change. */
+        for (unsigned n = back ? 2 : c->bare ? 2 * covered + stands_at_start(start, c->path) : 0; n > 0; n--)
                 if (unmount(w, c->path, err) < 0)
                         return -err->code;
+        if (back)
+                return lock(w, c->path, err);
+        if (check_slots(start, c, err) < 0)
+                return -err->code;
         struct sources *opened = memory_new((made->count + 1) * sizeof *opened);
         int result = 0;
         for (size_t i = 0; result == 0 && i < c->count; i++)
@@ -115,15 +172,11 @@ static int build(struct workplace *w, const struct plan *start, struct plan_chan
         sources_clear(opened, made->count);
         if (result == 0)
                 result = complete_slots(w, made, err);
-        cleanup_close int top = result < 0 ? -1 : view_target(w, c->path, err);
-        if (top < 0)
-                return -err->code;
-        int tree = open_tree(top, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-        return tree < 0 ? error_sys(err, errno, "cannot clone what was built for %s", c->path) : tree;
+        return result < 0 ? result : lock(w, c->path, err);
 }
 
 /* In the copy: finds everything anew, since descriptors from outside of it belong to other mounts, and builds. */
-static int enter_and_build(const struct workplace *outside, struct plan_change *c, struct plan *made, unsigned covered,
+static int enter_and_build(const struct workplace *outside, struct plan_change *c, struct plan *made, unsigned covered, bool back,
                            struct error *err)
 {
         struct workplace w = WORKPLACE_INIT;
@@ -144,13 +197,14 @@ static int enter_and_build(const struct workplace *outside, struct plan_change *
         w.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (w.stage < 0 || w.layer < 0 || w.outer < 0 || w.root < 0)
                 return error_sys(err, errno, "cannot find what the view was built from");
-        return build(&w, outside->launch->plan, c, made, covered, err);
+        return build(&w, outside->launch->plan, c, made, covered, back, err);
 }
 
-static _Noreturn void builder(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered, int socket)
+static _Noreturn void builder(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered, bool back,
+                               int socket)
 {
         cleanup_error struct error err = ERROR_INIT;
-        int tree = enter_and_build(w, c, made, covered, &err);
+        int tree = enter_and_build(w, c, made, covered, back, &err);
         if (tree < 0)
                 report_send(socket, REPORT_FAILED, err.code, &err, -1);
         else
@@ -159,7 +213,8 @@ static _Noreturn void builder(const struct workplace *w, struct plan_change *c, 
 }
 
 /* Has the new subtree built. Returns it, detached. */
-static int have_built(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered, struct error *err)
+static int have_built(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered, bool back,
+                      struct error *err)
 {
         int sockets[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
@@ -167,7 +222,7 @@ static int have_built(const struct workplace *w, struct plan_change *c, struct p
         cleanup_close int ours = sockets[0], theirs = sockets[1];
         pid_t pid = kernel_fork(CLONE_NEWNS);
         if (pid == 0)
-                builder(w, c, made, covered, theirs);
+                builder(w, c, made, covered, back, theirs);
         if (pid < 0)
                 return error_sys(err, errno, "cannot make a process that builds the change");
         close(steal_fd(&theirs));
@@ -184,33 +239,80 @@ static int have_built(const struct workplace *w, struct plan_change *c, struct p
         return report.remedy[0] ? error_remedy(err, "%s", report.remedy) : -err->code;
 }
 
-int view_revise(const struct workplace *w, const char *text, unsigned covered, bool undo, struct error *err)
+/* Do the programs inside see at `path` what the view has there? */
+static int check_arrival(const struct keep *k, const char *path, const struct stat *wanted, struct error *err)
 {
+        pid_t pid = kernel_fork(0);
+        if (pid == 0) {
+                struct stat st;
+                cleanup_error struct error unheard = ERROR_INIT;
+                cleanup_close int root = floor_enter(&k->floor, &unheard) < 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                cleanup_close int there = root < 0 ? -1 : kernel_open_below(root, path, O_PATH | O_NOFOLLOW);
+                _exit(there < 0 || fstat(there, &st) < 0 || st.st_dev != wanted->st_dev || st.st_ino != wanted->st_ino);
+        }
+        int status = -1;
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (status == 0)
+                return 0;
+        error_set(err, EPERM, "the change of %s did not reach the programs: root inside has cut their mounts off from the view's", path);
+        return error_remedy(err, "keep the change in the description and restart the environment");
+}
+
+/* Carries out the change. `covered`: so many earlier ones lie on its top. `back`: it leads back to before the last of them. */
+static int revise(const struct keep *k, const char *text, unsigned covered, bool back, struct error *err)
+{
+        const struct workplace *w = k->w;
         struct plan_change c;
         struct plan made;
         int result = plan_change_decode(text, &c, &made, err);
         if (result < 0)
                 return result;
         if (w->kept_stage < 0 || w->staged) {
-                result = error_set(err, EOPNOTSUPP, "the view of an environment of real root cannot change while it runs");
-                error_remedy(err, "keep the change in the description and restart the environment");
+                error_set(err, EOPNOTSUPP, "the view of an environment of real root cannot change while it runs");
+                result = error_remedy(err, "keep the change in the description and restart the environment");
         } else if (fchdir(w->kept_stage) < 0) {
                 result = error_sys(err, errno, "cannot find what the view was built from");
         }
         struct workplace here = WORKPLACE_INIT;
         cleanup_close int root = result < 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         here.root = root;
-        if (result == 0 && undo) {
-                result = unmount(&here, c.path, err);
-        } else if (result == 0) {
-                cleanup_close int tree = have_built(w, &c, &made, covered, err);
-                cleanup_close int target = tree < 0 ? -1 : view_target(&here, c.path, err);
-                result = target < 0 ? -err->code : 0;
-                if (result == 0 && kernel_attach(tree, target) < 0)
-                        result = error_sys(err, errno, "cannot attach the change of %s", c.path);
-        }
-        (void)!chdir("/");
+        cleanup_close int tree = result < 0 ? -1 : have_built(w, &c, &made, covered, back, err);
+        cleanup_close int target = tree < 0 ? -1 : view_target(&here, c.path, err);
+        result = target < 0 ? -err->code : 0;
+        struct stat st;
+        if (result == 0 && kernel_attach(tree, target) < 0)
+                result = error_sys(err, errno, "cannot attach the change of %s", c.path);
+        cleanup_close int now = result < 0 ? -1 : view_target(&here, c.path, err);
+        if (result == 0 && (now < 0 || fstat(now, &st) < 0))
+                result = error_sys(err, errno, "cannot find the change of %s", c.path);
+        if (result == 0)
+                result = check_arrival(k, c.path, &st, err);
         plan_change_clear(&c);
         plan_clear(&made);
         return result;
+}
+
+/* What the sealed memory file holds. Fresh memory, or NULL with `err` set. */
+static char *read_all(int fd, struct error *err)
+{
+        struct stat st;
+        cleanup_free char *text = fstat(fd, &st) == 0 ? memory_new((size_t)st.st_size + 1) : NULL;
+        if (!text || pread(fd, text, (size_t)st.st_size, 0) != st.st_size) {
+                error_sys(err, errno, "cannot read the change of the view");
+                return NULL;
+        }
+        return steal_pointer(&text);
+}
+
+_Noreturn void revise_view(struct keep *k, const struct order *order, int change)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        prctl(PR_SET_NAME, "paddock-change", 0, 0, 0);
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        cleanup_free char *text = read_all(change, &err);
+        int result = text ? revise(k, text, (unsigned)order->value, order->flags & ORDER_BACK, &err) : -err.code;
+        change_tell(k, order, result, 0, -1, &err);
+        close(change); /* these numbers are init's as well */
+        _exit(0);
 }

@@ -57,11 +57,6 @@ int view_operation(struct workplace *w, size_t number, const struct sources *o, 
 /* Is `op`, for which view_target() failed with `code`, not needed after all? */
 bool view_nobody_gets_there(const struct plan_op *op, int code);
 
-/* revise.c: carries out one change (plan/wire.c) of a view that view_build() has made for a living environment, at once as seen from
- * inside. `covered`: so many mounts of earlier changes lie on its top. With `undo` the uppermost of them is taken away instead. Needs
- * the namespaces of the view, and leaves the process in them. */
-int view_revise(const struct workplace *w, const char *change, unsigned covered, bool undo, struct error *err);
-
 /* What one operation needs from the main system. */
 struct piece {
         int tree;   /* a detached mount */
