@@ -137,7 +137,7 @@ _paddock()
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run start stop restart enter ps logs top wait create list show rm diff commit discard \
+                __paddock_among "$cur" run start stop restart enter ps view logs top wait create list show rm diff commit discard \
                         snapshot reset clone export import gc doctor --help --version
                 return
         fi
@@ -151,6 +151,7 @@ _paddock()
         stop | restart) options=(-g --grace= -n --now) ;;
         enter) options=(-a --as=) ;;
         ps) options=(-j --json) ;;
+        view) options=(--keep -j --json) ;;
         logs) options=(-f --follow -n --lines=) ;;
         top) options=(-d --delay= -n --count=) ;;
         wait) options=(-s --stopped) ;;
@@ -212,7 +213,7 @@ _paddock()
 
                 mapfile -t tags < <("${program/#\~\//$HOME/}" snapshot --list "${names[0]}" 2>/dev/null)
                 __paddock_among "$cur" "${tags[@]}"
-        elif [[ $verb =~ ^(rm|stop|top)$ || ($verb =~ ^(start|restart|enter|ps|logs|wait|show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
+        elif [[ $verb =~ ^(rm|stop|top)$ || ($verb =~ ^(start|restart|enter|ps|view|logs|wait|show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")

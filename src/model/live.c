@@ -30,16 +30,21 @@ int live_load(int directory, struct live *live, struct error *err)
                 return error_set(err, EINVAL, "the file " LIVE_FILE " of the environment is damaged");
         *record++ = '\0';
         int result = environment_from_record(&live->environment, record, LIVE_FILE, err);
-        if (result == 0 && text[0])
-                live->cwd = text_unescape(text);
+        char *rest = text, *cwd = strsep(&rest, "\t"), *number;
+        if (result == 0 && cwd[0])
+                live->cwd = text_unescape(cwd);
+        while (result == 0 && rest && (number = strsep(&rest, "\t")))
+                *vector_add(live->slots, live->slot_count, live->slot_capacity) = (unsigned)strtoul(number, NULL, 10);
         return result;
 }
 
-int live_store(int directory, const char *cwd, const struct environment *environment, struct error *err)
+int live_store(int directory, const struct live *live, const struct environment *environment, struct error *err)
 {
         cleanup_text struct text t = {0};
-        if (cwd)
-                text_add_escaped(&t, cwd);
+        if (live->cwd)
+                text_add_escaped(&t, live->cwd);
+        for (size_t i = 0; i < live->slot_count; i++)
+                text_addf(&t, "\t%u", live->slots[i]);
         text_add(&t, "\n");
         cleanup_free char *record = environment_to_record(environment);
         text_add(&t, record);
@@ -66,5 +71,6 @@ void live_clear(struct live *live)
 {
         environment_clear(&live->environment);
         free(live->cwd);
+        free(live->slots);
         *live = (struct live){0};
 }

@@ -38,6 +38,17 @@ static int lock_warden(int directory, int *lock, struct error *err)
         return flock(*lock, LOCK_EX | LOCK_NB) < 0;
 }
 
+/* What the view is, for those who will change it. */
+static int record_view(int directory, const struct system *system, const struct plan *plan, const struct environment *e, struct error *err)
+{
+        struct live live = {.cwd = system->cwd};
+        for (size_t i = 0; i < plan->count; i++)
+                if (plan->ops[i].slot >= 0)
+                        *vector_add(live.slots, live.slot_count, live.slot_capacity) = (unsigned)plan->ops[i].slot;
+        cleanup_free unsigned *slots = live.slots;
+        return live_store(directory, &live, e, err);
+}
+
 /* The environment with its programs, made and handed over. 0; 1: it is started already. */
 static int make(struct session *s, const char *name, int to_warden, struct error *err)
 {
@@ -87,7 +98,7 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         struct launch launch = {.plan = &plan, .keep = true, .name = e.name, .state = s->directory, .alive = s->alive,
                                 .system = &system, .join_user = -1, .join_mount = -1, .join_control = -1, .ready = session_ready,
                                 .context = s};
-        result = live_store(s->directory, system.cwd, &e, err);
+        result = record_view(s->directory, &system, &plan, &e, err);
         if (result < 0)
                 return result;
         struct living living;

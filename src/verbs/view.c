@@ -189,15 +189,17 @@ static int print_rules_json(const struct environment *e)
         return print_json(array);
 }
 
-/* A slot that was made for a rule goes with it: by itself it would be shown over what lies there outside. */
-static void let_rest(struct slots *slots, const struct plan *old_plan, const struct system *system, const struct environment *new)
+/* A slot that was made since the start, for a rule, is shown while there is that rule: by itself it would be shown over what lies there
+ * outside. */
+static void let_rest(struct slots *slots, const struct live *live, const struct environment *e, const struct system *system)
 {
         for (size_t i = 0; i < slots->count; i++) {
                 struct slot *slot = &slots->slots[i];
-                for (size_t n = 0; n < old_plan->count; n++)
-                        slot->idle |= old_plan->ops[n].slot == (int)slot->number && old_plan->ops[n].asked;
-                for (size_t n = 0; n < new->view.count; n++) {
-                        const char *path = new->view.rules[n].path;
+                slot->idle = true;
+                for (size_t n = 0; n < live->slot_count; n++)
+                        slot->idle &= live->slots[n] != slot->number;
+                for (size_t n = 0; n < e->view.count; n++) {
+                        const char *path = e->view.rules[n].path;
                         cleanup_free char *whole = path[0] == '~' ? memory_format("%s%s", system->home ? system->home : "", path + 1)
                                                                   : memory_string(path);
                         slot->idle &= strcmp(whole, slot->path) != 0;
@@ -218,11 +220,12 @@ static int resolve(struct session *s, const struct live *live, const struct envi
         struct slots slots = {0};
         if (result == 0)
                 result = slots_load(s->directory, &slots, err);
+        let_rest(&slots, live, &live->environment, system);
         if (result == 0)
                 result = plan_resolve(old_plan, &live->environment, system, &slots, err);
         if (result == 0)
                 result = slots_load(s->directory, &slots, err);
-        let_rest(&slots, old_plan, system, new);
+        let_rest(&slots, live, new, system);
         if (result == 0)
                 result = plan_resolve(new_plan, new, system, &slots, err);
         return result < 0 ? result : session_chain(s, new_plan, err);
@@ -286,7 +289,7 @@ static int change_living(struct session *s, struct client *c, const struct live 
                 if (result >= 0)
                         result = record_slots(s, &new_plan, &changes.changes[i], fresh, err);
         }
-        return result < 0 ? result : live_store(s->directory, live->cwd, new, err);
+        return result < 0 ? result : live_store(s->directory, live, new, err);
 }
 
 static int change(const struct request *r, struct session *s, struct environment *stored, struct error *err)
@@ -321,6 +324,8 @@ static int change(const struct request *r, struct session *s, struct environment
         }
         if (lives && result >= 0)
                 result = change_living(s, &c, &live, &now, err);
+        if (lives && result >= 0 && now.identity == IDENTITY_ROOT)
+                fprintf(stderr, "paddock: root inside can look below the change, until the environment is started again\n");
         return result >= 0 && r->keep ? store_change(&s->store, &later, err) : result;
 }
 

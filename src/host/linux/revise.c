@@ -7,15 +7,13 @@
  * finished subtree is cloned as a whole, the clone attached to the name in the real view with one call, and the copy ends. From the
  * view the mount spreads to the namespace of the programs.
  *
- * Locks. A tree of mounts that spreads across the border of a user namespace is locked there, but for its uppermost mount: root
- * inside could take that one away, and with it the rule. So what is attached is a closed thing without permissions, and the subtree
- * stands on that: the name leads to the subtree, which is locked on what it stands on, and nothing leads to the closed thing.
+ * Locks. A mount that spreads across the border of a user namespace is not locked there by itself: the kernel reckons that what lies
+ * below was seen before. Programs without power over the floor cannot take it away all the same, and namespaces that they make have
+ * it locked. Root inside (identity root) has that power: it can take the mount away, look below it, or cut the floor off from the view
+ * (mount --make-private). So in such an environment a change shows something else, and is no boundary against root inside, which
+ * verbs/view.c says. Each change is looked for on the floor, and one that did not arrive has failed.
  *
- * Root inside can cut the programs' mounts off from the view's (mount --make-private): then nothing that changes arrives. Each change
- * is looked for there, and one that did not arrive has failed.
- *
- * What was there stays below, also for programs that have it open: nothing is taken away from the view itself, since that would take
- * two calls, with a closed name between them. A change that leads back to what was there before the last one shows that once more:
+ * What was there stays below, also for programs that have it open: nothing is taken away from the view itself. A change that leads back to what was there before the last one shows that once more:
  * in the copy the last one is taken away, and what appears is cloned. So a layer that is in use comes back without being mounted a
  * second time.
  */
@@ -94,28 +92,12 @@ static int clone_all(int from)
         return open_tree(from, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 }
 
-/* In the copy: what stands on `path`, put on a closed thing, as a detached clone of both. Returns its descriptor. */
-static int lock(struct workplace *w, const char *path, struct error *err)
+/* In the copy: what stands on `path`, as a detached clone. Returns its descriptor. */
+static int clone_top(const struct workplace *w, const char *path, struct error *err)
 {
         cleanup_close int top = view_target(w, path, err);
-        struct stat st;
-        if (top < 0)
-                return top;
-        cleanup_close int tree = clone_all(top);
-        if (tree < 0 || fstat(top, &st) < 0)
-                return error_sys(err, errno, "cannot clone what was built for %s", path);
-        const struct plan_op closed = {.kind = PLAN_SEAL, .path = (char *)path, .slot = -1, .is_file = !S_ISDIR(st.st_mode)};
-        const struct plan plan = {.ops = (struct plan_op *)&closed, .count = 1};
-        const struct sources none = {0};
-        const struct plan *made = w->plan;
-        w->plan = &plan;
-        int result = view_operation(w, 0, &none, top, err);
-        w->plan = made;
-        cleanup_close int below = result < 0 ? -1 : view_target(w, path, err);
-        if (below < 0)
-                return -err->code;
-        cleanup_close int both = kernel_attach(tree, below) < 0 ? -1 : clone_all(below);
-        return both < 0 ? error_sys(err, errno, "cannot lock what was built for %s", path) : steal_fd(&both);
+        int tree = top < 0 ? -1 : clone_all(top);
+        return top < 0 ? top : tree < 0 ? error_sys(err, errno, "cannot clone what was built for %s", path) : tree;
 }
 
 /* In the copy: everything up to the finished subtree, as a detached clone. Returns its descriptor. */
@@ -140,12 +122,11 @@ static int build(struct workplace *w, const struct plan *start, struct plan_chan
                         return error_sys(err, errno, "cannot keep %s", c->steps[i].op->path);
                 kept[kept_count++] = tree;
         }
-        /* Two mounts for each change. */
-        for (unsigned n = back ? 2 : c->bare ? 2 * covered + stands_at_start(start, c->path) : 0; n > 0; n--)
+        for (unsigned n = back ? 1 : c->bare ? covered + stands_at_start(start, c->path) : 0; n > 0; n--)
                 if (unmount(w, c->path, err) < 0)
                         return -err->code;
         if (back)
-                return lock(w, c->path, err);
+                return clone_top(w, c->path, err);
         if (check_slots(start, c, err) < 0)
                 return -err->code;
         struct sources *opened = memory_new((made->count + 1) * sizeof *opened);
@@ -172,7 +153,7 @@ static int build(struct workplace *w, const struct plan *start, struct plan_chan
         sources_clear(opened, made->count);
         if (result == 0)
                 result = complete_slots(w, made, err);
-        return result < 0 ? result : lock(w, c->path, err);
+        return result < 0 ? result : clone_top(w, c->path, err);
 }
 
 /* In the copy: finds everything anew, since descriptors from outside of it belong to other mounts, and builds. */
