@@ -166,7 +166,7 @@ static bool try_link(struct apply *a, const struct item *item, int own, int pare
 }
 
 /* A thing that is no directory, into a new directory that nobody sees yet. */
-static void put_inside(struct apply *a, const struct item *item, int own, const struct into *parent, const char *name)
+static void put_inside(struct apply *a, const struct item *item, int own, struct into *parent, const char *name)
 {
         struct meta made = {.type = META_NONE}; /* of a link: looked at in the end */
         const char *what = "";
@@ -196,7 +196,7 @@ static int merged(struct apply *a, const struct item *item, int own, int parent,
         return result;
 }
 
-static void put_outside(struct apply *a, const struct item *item, int own, const struct into *parent, const char *name)
+static void put_outside(struct apply *a, const struct item *item, int own, struct into *parent, const char *name)
 {
         struct meta now;
         const char *what = "cannot look at what is there outside";
@@ -252,7 +252,7 @@ static void apply_item(struct apply *a, const struct item *item)
                 }
                 name = own_name;
         }
-        const struct into *parent = inside ? &a->fresh[a->fresh_count - 1].into : &a->parent;
+        struct into *parent = inside ? &a->fresh[a->fresh_count - 1].into : &a->parent;
         cleanup_close int own = apply_open_own(a, item);
         if (own == -ENOENT && a->again)
                 return; /* taken out of the layer by the commit that was cut off, after it was done */

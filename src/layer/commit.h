@@ -62,6 +62,8 @@ bool merge_is_text(int fd);
 struct into {
         int fd;
         bool inherits;   /* what is made in it may begin with attributes or a group of the directory's */
+        bool share;      /* blocks can perhaps be shared */
+        unsigned uid, gid; /* who makes it */
         uint64_t device;
 };
 int into_look(struct into *into, int fd);
@@ -69,7 +71,7 @@ int into_look(struct into *into, int fd);
 /* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where that can be had,
  * and is left open there; else that is -1. `made`, when it is not NULL, tells how it looks then. 0, or negative: an errno, and *what says
  * what could not be done. */
-int put(const struct layer *layer, int own, const struct into *into, const char *name, int *nameless, struct meta *made,
+int put(const struct layer *layer, int own, struct into *into, const char *name, int *nameless, struct meta *made,
         const char **what);
 /* Owner, attributes, permissions and time of the open directory or file. */
 int put_meta(const struct layer *layer, int own, int fd, const char **what);

@@ -72,7 +72,7 @@ static int copy_entry(struct copying *c, int from, int to, const char *name)
         const struct link_entry *first = meta.links > 1 ? links_first(&c->links, meta.device, meta.inode, c->path.data, 0) : NULL;
         if (first)
                 return copy_link(c, first->path, to, name);
-        const struct into into = {.fd = to, .inherits = true};
+        struct into into = {.fd = to, .inherits = true, .share = true};
         result = put(&c->plain, own, &into, name, NULL, NULL, &why);
         if (result < 0 || meta.type != META_REGULAR)
                 return result;

@@ -97,8 +97,8 @@ int files_swap(int dir, const char *a, const char *b);
 int files_exchange(int a, int b, const char *name);
 
 /* Copies the content of `from`, which looks like `st`, to the empty file `to`: blocks shared where the file system can, holes kept.
- * -EAGAIN: it became shorter meanwhile. */
-int files_copy(int from, int to, const struct stat *st);
+ * *share says whether that is tried; it is made false when it cannot be. -EAGAIN: it became shorter meanwhile. */
+int files_copy(int from, int to, const struct stat *st, bool *share);
 
 /* How many descriptors this process may have open, after it has asked for as many as it may have. */
 size_t files_limit(void);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "layer/line.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -26,29 +27,16 @@ int journal_begin(struct journal *j, int directory, struct error *err)
         return 0;
 }
 
-/* Written by hand: printf() would take most of the time of looking at a change. */
 static void add_number(struct text *line, uint64_t n)
 {
-        char digits[24], *end = digits + sizeof digits, *at = end;
-        do
-                *--at = (char)('0' + n % 10);
-        while (n /= 10);
-        *--at = '\t';
-        text_add_bytes(line, at, (size_t)(end - at));
+        text_add_bytes(line, "\t", 1);
+        line_add_number(line, n);
 }
 
 static void add_time(struct text *line, const struct timespec *t)
 {
-        if (t->tv_sec >= 0) {
-                add_number(line, (uint64_t)t->tv_sec);
-                size_t point = line->length;
-                add_number(line, (uint64_t)t->tv_nsec + 1000000000); /* ten digits, of which the point takes the first */
-                line->data[point] = '.';
-                memmove(line->data + point + 1, line->data + point + 2, 9);
-                line->length--;
-        } else {
-                text_addf(line, "\t%lld.%09ld", (long long)t->tv_sec, t->tv_nsec);
-        }
+        text_add_bytes(line, "\t", 1);
+        line_add_time(line, t);
 }
 
 int journal_add(struct journal *j, const struct item *i)
@@ -59,19 +47,19 @@ int journal_add(struct journal *j, const struct item *i)
         add_number(line, i->forced);
         add_number(line, i->only_time);
         add_number(line, i->slot);
-        add_number(line, (uint64_t)i->before.type);
+        add_number(line, i->before.type);
         add_number(line, i->before.inode);
         add_number(line, i->before.size);
         add_time(line, &i->before.mtime);
         add_time(line, &i->before.ctime);
         add_time(line, &i->since);
-        text_add(line, "\t");
+        text_add_bytes(line, "\t", 1);
         text_add_escaped(line, i->path);
-        text_add(line, "\t");
+        text_add_bytes(line, "\t", 1);
         if (i->link)
                 text_add_escaped(line, i->link);
-        add_number(line, (uint64_t)i->after);
-        text_add(line, "\n");
+        add_number(line, i->after);
+        text_add_bytes(line, "\n", 1);
         return fwrite(line->data, line->length, 1, j->file) == 1 ? 0 : -errno;
 }
 
@@ -103,12 +91,15 @@ void journal_rewind(struct journal *j)
         (void)!getline(&j->buffer, &j->size, j->file); /* its first line */
 }
 
-static bool take_time(const char *text, struct timespec *t)
+/* A number behind the tab at *at. */
+static bool take_number(const char **at, uint64_t *n)
 {
-        char *point, *end = NULL;
-        t->tv_sec = strtoll(text, &point, 10);
-        t->tv_nsec = *point == '.' ? strtol(point + 1, &end, 10) : -1;
-        return point != text && t->tv_nsec >= 0 && t->tv_nsec < 1000000000 && end != point + 1 && !*end;
+        return *(*at)++ == '\t' && line_take_number(at, n);
+}
+
+static bool take_time(const char **at, struct timespec *t)
+{
+        return *(*at)++ == '\t' && line_take_time(at, t);
 }
 
 int journal_next(struct journal *j, struct item *i)
@@ -119,29 +110,27 @@ int journal_next(struct journal *j, struct item *i)
         ssize_t n = getline(&j->buffer, &j->size, j->file);
         if (n > 0 && strcmp(j->buffer, ".\n") == 0)
                 return 0;
-        if (n < 2 || j->buffer[n - 1] != '\n')
+        if (n < 2 || j->buffer[n - 1] != '\n' || !j->buffer[0] || !strchr("dplmx3*", j->buffer[0]))
                 return -EINVAL;
         j->buffer[n - 1] = '\0';
-        char *fields[13], *rest = j->buffer;
-        for (int f = 0; f < 13; f++)
-                if (!(fields[f] = strsep(&rest, "\t")) && f < 12) /* older ones have one less */
-                        return -EINVAL;
-        if (!strchr("dplmx3*", fields[0][0]) || !fields[0][0])
+        i->kind = (enum item_kind)j->buffer[0];
+        const char *at = j->buffer + 1;
+        uint64_t forced, only_time, slot, before, after = META_NONE;
+        if (!take_number(&at, &forced) || !take_number(&at, &only_time) || !take_number(&at, &slot) || !take_number(&at, &before) ||
+            !take_number(&at, &i->before.inode) || !take_number(&at, &i->before.size) || !take_time(&at, &i->before.mtime) ||
+            !take_time(&at, &i->before.ctime) || !take_time(&at, &i->since) || *at != '\t')
                 return -EINVAL;
-        i->kind = (enum item_kind)fields[0][0];
-        i->forced = fields[1][0] == '1';
-        i->only_time = fields[2][0] == '1';
-        i->slot = (unsigned)strtoul(fields[3], NULL, 10);
-        i->before.type = (enum meta_type)atoi(fields[4]);
-        i->before.inode = strtoull(fields[5], NULL, 10);
-        i->before.size = strtoull(fields[6], NULL, 10);
-        i->after = fields[12] ? (enum meta_type)atoi(fields[12]) : META_NONE;
-        i->path = text_unescape(fields[10]);
-        i->link = fields[11][0] ? text_unescape(fields[11]) : NULL;
-        return take_time(fields[7], &i->before.mtime) && take_time(fields[8], &i->before.ctime) && take_time(fields[9], &i->since) &&
-                               i->path && i->path[0] == '/'
-                       ? 1
-                       : -EINVAL;
+        char *rest = j->buffer + (at - j->buffer) + 1, *path = strsep(&rest, "\t"), *link = strsep(&rest, "\t");
+        if (!link || (rest && !line_take_number(&(const char *){rest}, &after))) /* older ones have no last field */
+                return -EINVAL;
+        i->forced = forced;
+        i->only_time = only_time;
+        i->slot = (unsigned)slot;
+        i->before.type = (enum meta_type)before;
+        i->after = (enum meta_type)after;
+        i->path = text_unescape(path);
+        i->link = link[0] ? text_unescape(link) : NULL;
+        return i->path && i->path[0] == '/' ? 1 : -EINVAL;
 }
 
 void journal_remove(struct journal *j, int directory)

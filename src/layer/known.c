@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "layer/line.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -61,18 +62,13 @@ void known_load(struct known *k, int directory)
         size_t size = 0;
         for (ssize_t n; file && (n = getline(&line, &size, file)) > 0;) {
                 struct meta meta = {0};
-                unsigned long long inode;
-                long long seconds;
-                long nanoseconds;
-                int at = 0;
+                const char *at = line;
                 line[n - 1] = '\0';
-                if (sscanf(line, "%llu %lld.%9ld %n", &inode, &seconds, &nanoseconds, &at) != 3 || !at)
+                if (!line_take_number(&at, &meta.inode) || *at++ != ' ' || !line_take_time(&at, &meta.ctime) || *at++ != ' ')
                         return;
-                cleanup_free char *path = text_unescape(line + at);
+                cleanup_free char *path = text_unescape(at);
                 if (!path)
                         return;
-                meta.inode = inode;
-                meta.ctime = (struct timespec){.tv_sec = seconds, .tv_nsec = nanoseconds};
                 known_set(k, path, &meta);
         }
 }
@@ -81,14 +77,20 @@ int known_store(const struct known *k, int directory, struct error *err)
 {
         int fd = openat(directory, ".known.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         cleanup_file FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+        cleanup_text struct text line = {0};
         bool good = file != NULL;
         for (size_t i = 0; good && i < k->capacity; i++) {
                 const struct known_entry *e = &k->entries[i];
                 if (!e->path)
                         continue;
-                cleanup_free char *path = text_escape(e->path);
-                good = fprintf(file, "%llu %lld.%09ld %s\n", (unsigned long long)e->inode, (long long)e->ctime.tv_sec, e->ctime.tv_nsec,
-                               path) > 0;
+                line.length = 0;
+                line_add_number(&line, e->inode);
+                text_add_bytes(&line, " ", 1);
+                line_add_time(&line, &e->ctime);
+                text_add_bytes(&line, " ", 1);
+                text_add_escaped(&line, e->path);
+                text_add_bytes(&line, "\n", 1);
+                good = fwrite(line.data, line.length, 1, file) == 1;
         }
         if (!good || fflush(file) == EOF || fsync(fileno(file)) < 0 || renameat(directory, ".known.new", directory, "known") < 0)
                 return error_sys(err, errno, "cannot write what the commit has made outside");

@@ -14,7 +14,7 @@ int into_look(struct into *into, int fd)
 {
         struct stat st;
         struct xattrs list;
-        *into = (struct into){.fd = fd, .inherits = true};
+        *into = (struct into){.fd = fd, .inherits = true, .share = true, .uid = geteuid(), .gid = getegid()};
         if (fstat(fd, &st) < 0)
                 return -errno;
         into->device = st.st_dev;
@@ -89,27 +89,42 @@ int put_meta(const struct layer *layer, int own, int fd, const char **what)
 
 /* A file that is to become like `from`. Nobody reads in it what they may not read in the end: it begins with no permissions more,
  * and with those when it will have the right owner. */
-static int make_file(const struct layer *layer, const struct stat *from, const struct into *into, const char *name)
+static int make_file(const struct stat *from, const struct into *into, bool plain, const char *name)
 {
         if (!name)
                 return files_nameless(into->fd);
-        bool ours = !into->inherits && from->st_uid - layer->shift == geteuid() && from->st_gid - layer->shift == getegid();
-        int fd = openat(into->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ours ? from->st_mode & 0777 : 0600);
+        int fd = openat(into->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, plain ? from->st_mode & 0777 : 0600);
         return fd < 0 ? -errno : fd;
 }
 
-/* Returns the file, open. */
-static int copy_file(const struct layer *layer, int own, struct stat *from, const struct into *into, const char *name, const char **what)
+/* Nothing is left to be done to most files but to set their time. Is it so with this one? */
+static int set_time(int own, const struct stat *from, int fd)
 {
+        struct xattrs list;
+        struct stat to;
+        int result = files_xattrs(own, "", 0, &list);
+        if (result < 0)
+                return result;
+        bool none = !list.count;
+        files_xattrs_clear(&list);
+        struct timespec times[2] = {from->st_atim, from->st_mtim};
+        return none && futimens(fd, times) == 0 && fstat(fd, &to) == 0 && to.st_mode == from->st_mode && to.st_uid == from->st_uid &&
+               to.st_gid == from->st_gid;
+}
+
+/* Returns the file, open. */
+static int copy_file(const struct layer *layer, int own, struct stat *from, struct into *into, const char *name, const char **what)
+{
+        bool plain = !into->inherits && !layer->shift && from->st_uid == into->uid && from->st_gid == into->gid;
         for (int i = 0; i < TRIES; i++) {
                 struct stat after;
                 *what = "cannot make it";
-                cleanup_close int fd = make_file(layer, from, into, name);
+                cleanup_close int fd = make_file(from, into, plain, name);
                 if (fd < 0)
                         return fd;
                 *what = "cannot copy it";
-                int result = files_copy(own, fd, from);
-                if (result == 0)
+                int result = files_copy(own, fd, from, &into->share);
+                if (result == 0 && (!plain || !name || set_time(own, from, fd) != 1))
                         result = set_meta(layer, own, from, fd, !into->inherits, what);
                 if (result == 0 && fstat(own, &after) < 0)
                         result = -errno;
@@ -155,7 +170,7 @@ static int put_other(const struct layer *layer, int own, const struct stat *from
         return made < 0 ? -errno : set_meta(layer, own, from, made, false, what);
 }
 
-int put(const struct layer *layer, int own, const struct into *into, const char *name, int *nameless, struct meta *made,
+int put(const struct layer *layer, int own, struct into *into, const char *name, int *nameless, struct meta *made,
         const char **what)
 {
         struct stat from;

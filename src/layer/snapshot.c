@@ -31,7 +31,7 @@ static int prepare_slot(int old, int new, const char *name, bool whole)
         static const struct layer plain = {.ids = true};
         cleanup_close int from = files_open_directory(old, name);
         cleanup_close int to = from < 0 ? -1 : make_directory(new, name, 0700);
-        const struct into into = {.fd = to, .inherits = true};
+        struct into into = {.fd = to, .inherits = true, .share = true};
         const char *what;
         cleanup_free char *failed = NULL;
         int result = from < 0 ? from : to < 0 ? to : 0;

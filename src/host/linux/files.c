@@ -451,11 +451,13 @@ static int copy_small(int from, int to, size_t size)
         return 0;
 }
 
-int files_copy(int from, int to, const struct stat *st)
+int files_copy(int from, int to, const struct stat *st, bool *share)
 {
         off_t at = 0, end = st->st_size;
-        if (!end || ioctl(to, FICLONE, from) == 0)
+        if (!end || (*share && ioctl(to, FICLONE, from) == 0))
                 return 0;
+        if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV)
+                *share = false;
         if (end <= SMALL && st->st_blocks * 512 >= end)
                 return copy_small(from, to, (size_t)end);
         while (at < end) {
