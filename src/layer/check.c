@@ -91,9 +91,9 @@ static const char *tree_unproven(const struct commit *c, const struct change *ch
         return *text;
 }
 
-static bool in_group(gid_t gid)
+static bool in_group(const struct commit *c, gid_t gid)
 {
-        if (gid == getegid())
+        if (gid == c->gid)
                 return true;
         gid_t groups[1024];
         int count = getgroups(1024, groups);
@@ -106,11 +106,11 @@ static bool in_group(gid_t gid)
 /* Could the invoking user make what the layer has? */
 static const char *not_to_make(const struct commit *c, const struct change *change, char **text)
 {
-        if (geteuid() == 0 || change->kind == CHANGE_DELETED)
+        if (c->uid == 0 || change->kind == CHANGE_DELETED)
                 return NULL;
         if (change->after.type == META_DEVICE)
                 return "it is a device, which only root makes";
-        if (change->after.uid != geteuid() || !in_group(change->after.gid)) {
+        if (change->after.uid != c->uid || !in_group(c, change->after.gid)) {
                 *text = memory_format("inside it belongs to %u:%u, which you cannot give it to", change->after.uid, change->after.gid);
                 return *text;
         }
@@ -129,15 +129,15 @@ static const char *not_to_make(const struct commit *c, const struct change *chan
 }
 
 /* May the invoking user make and remove this name? `outside`: the directory. */
-static const char *not_to_write(const struct change *change, int parent, char **text)
+static const char *not_to_write(const struct commit *c, const struct change *change, int parent, char **text)
 {
         struct meta dir;
         if (!files_may_change(parent)) {
                 *text = memory_format("you may not write the directory that it is in: %s", strerror(errno));
                 return *text;
         }
-        bool another = change->before.type != META_NONE && change->before.uid != geteuid();
-        if (geteuid() != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != geteuid())
+        bool another = change->before.type != META_NONE && change->before.uid != c->uid;
+        if (c->uid != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != c->uid)
                 return "it belongs to somebody else, in a directory where only they may remove it";
         return NULL;
 }
@@ -146,16 +146,16 @@ static const char *meta_refused(const struct commit *c, const struct change *cha
 {
         if (change->what == CHANGE_TIMES)
                 return NULL;
-        if (geteuid() != 0 && change->before.uid != geteuid())
+        if (c->uid != 0 && change->before.uid != c->uid)
                 return "only its owner may change the permissions of a directory";
         return is_forced(c, change->path) ? NULL : unproven(c, change, target);
 }
 
 /* Was the base of a changed file one that nobody can have read? */
-static bool is_unreadable(const struct change *change, int parent, const char *target)
+static bool is_unreadable(const struct commit *c, const struct change *change, int parent, const char *target)
 {
         return change->kind == CHANGE_CHANGED && change->copy && change->before.type == META_REGULAR &&
-               change->before.uid != geteuid() && faccessat(parent, path_name(target), R_OK, AT_SYMLINK_NOFOLLOW) < 0;
+               change->before.uid != c->uid && faccessat(parent, path_name(target), R_OK, AT_SYMLINK_NOFOLLOW) < 0;
 }
 
 /* A name that is not outside, of a file that was copied from there: was it renamed inside, or deleted outside? */
@@ -190,7 +190,7 @@ static const char *refusal(const struct commit *c, const struct change *change, 
         }
         if (parent < 0)
                 return NULL; /* made before it, or refused itself */
-        why = not_to_write(change, parent, text);
+        why = not_to_write(c, change, parent, text);
         if (why)
                 return why;
         struct meta now = change->before;
@@ -201,7 +201,7 @@ static const char *refusal(const struct commit *c, const struct change *change, 
                 return !forced && is_orphan(change) ? "it is a copy of a file outside that is not there any more, deleted or renamed: if "
                                                       "it was renamed inside, choose its old name too"
                                                     : NULL;
-        if (is_unreadable(change, parent, target))
+        if (is_unreadable(c, change, parent, target))
                 return "it is based on a file that you cannot read";
         if (c->merge && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR)
                 return NULL;
@@ -255,6 +255,11 @@ static int check(struct commit *c, const struct change *change)
 int commit_check(void *context, const struct change *change)
 {
         struct commit *c = context;
+        if (!c->asked) {
+                c->uid = geteuid();
+                c->gid = getegid();
+                c->asked = true;
+        }
         if (change->kind != CHANGE_RENAMED)
                 return check(c, change);
         struct change added = *change, deleted = *change;

@@ -30,6 +30,8 @@ struct commit {
         bool merge;             /* text that changed on both sides is merged */
         struct known known;
         struct journal journal;
+        bool asked;             /* who the invoking user is: */
+        unsigned uid, gid;
         /* Opens a file of the layer that cannot be opened as the invoking user. May be NULL. */
         int (*open_own)(void *context, const struct layer_slot *slot, const char *path);
         /* Told of each change that is refused, and of each that is not (why is NULL). */
@@ -68,9 +70,9 @@ struct into {
 };
 int into_look(struct into *into, int fd);
 
-/* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where that can be had,
- * and is left open there; else that is -1. `made`, when it is not NULL, tells how it looks then. 0, or negative: an errno, and *what says
- * what could not be done. */
+/* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where that can be
+ * had, and is left open there; else that is -1. `made`, when it is not NULL, tells its type, inode and time of change. 0, or
+ * negative: an errno, and *what says what could not be done. */
 int put(const struct layer *layer, int own, struct into *into, const char *name, int *nameless, struct meta *made,
         const char **what);
 /* Owner, attributes, permissions and time of the open directory or file. */

@@ -96,6 +96,7 @@ struct layer {
         int (*owner)(void *context, int dir, const char *name, unsigned *uid, unsigned *gid);
         void *owner_context;
         int directory;            /* of the environment; borrowed */
+        bool idle;                /* it is kept from running: nobody changes the layer */
         struct chain chain;       /* frozen layers below */
 };
 

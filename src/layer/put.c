@@ -98,22 +98,22 @@ static int make_file(const struct stat *from, const struct into *into, bool plai
 }
 
 /* Nothing is left to be done to most files but to set their time. Is it so with this one? */
-static int set_time(int own, const struct stat *from, int fd)
+static int set_time(int own, const struct stat *from, int fd, struct stat *to)
 {
         struct xattrs list;
-        struct stat to;
         int result = files_xattrs(own, "", 0, &list);
         if (result < 0)
                 return result;
         bool none = !list.count;
         files_xattrs_clear(&list);
         struct timespec times[2] = {from->st_atim, from->st_mtim};
-        return none && futimens(fd, times) == 0 && fstat(fd, &to) == 0 && to.st_mode == from->st_mode && to.st_uid == from->st_uid &&
-               to.st_gid == from->st_gid;
+        return none && futimens(fd, times) == 0 && fstat(fd, to) == 0 && to->st_mode == from->st_mode && to->st_uid == from->st_uid &&
+               to->st_gid == from->st_gid;
 }
 
 /* Returns the file, open. */
-static int copy_file(const struct layer *layer, int own, struct stat *from, struct into *into, const char *name, const char **what)
+static int copy_file(const struct layer *layer, int own, struct stat *from, struct into *into, const char *name, struct stat *made,
+                     const char **what)
 {
         bool plain = !into->inherits && !layer->shift && from->st_uid == into->uid && from->st_gid == into->gid;
         for (int i = 0; i < TRIES; i++) {
@@ -124,11 +124,14 @@ static int copy_file(const struct layer *layer, int own, struct stat *from, stru
                         return fd;
                 *what = "cannot copy it";
                 int result = files_copy(own, fd, from, &into->share);
-                if (result == 0 && (!plain || !name || set_time(own, from, fd) != 1))
+                if (result == 0 && (!plain || !name || set_time(own, from, fd, made) != 1)) {
                         result = set_meta(layer, own, from, fd, !into->inherits, what);
-                if (result == 0 && fstat(own, &after) < 0)
+                        if (result == 0 && fstat(fd, made) < 0)
+                                result = -errno;
+                }
+                if (result == 0 && !layer->idle && fstat(own, &after) < 0)
                         result = -errno;
-                if (result == 0 && time_equal(&from->st_ctim, &after.st_ctim))
+                if (result == 0 && (layer->idle || time_equal(&from->st_ctim, &after.st_ctim)))
                         return steal_fd(&fd);
                 if (name)
                         unlinkat(into->fd, name, 0);
@@ -183,12 +186,16 @@ int put(const struct layer *layer, int own, struct into *into, const char *name,
                 int result = put_other(layer, own, &from, into, name, what);
                 return result == 0 && made ? files_look(into->fd, name, false, made) : result;
         }
-        cleanup_close int fd = nameless ? copy_file(layer, own, &from, into, NULL, what) : -EOPNOTSUPP;
+        struct stat to;
+        cleanup_close int fd = nameless ? copy_file(layer, own, &from, into, NULL, &to, what) : -EOPNOTSUPP;
         bool named = fd == -EOPNOTSUPP;
         if (named)
-                fd = copy_file(layer, own, &from, into, name, what);
-        int result = fd < 0 ? fd : made ? files_look(fd, "", false, made) : 0;
-        if (result == 0 && !named)
+                fd = copy_file(layer, own, &from, into, name, &to, what);
+        if (fd < 0)
+                return fd;
+        if (made)
+                *made = (struct meta){.type = META_REGULAR, .inode = to.st_ino, .ctime = to.st_ctim};
+        if (!named)
                 *nameless = steal_fd(&fd);
-        return result;
+        return 0;
 }

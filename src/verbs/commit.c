@@ -211,6 +211,7 @@ static int carry_out(struct request *r, bool again, bool stopped, struct error *
 {
         struct commit *c = &r->commit;
         c->open_own = open_own;
+        c->layer->idle = stopped;
         c->done = c->conflicts = c->merged = 0;
         int result = commit_apply(c, again, err);
         if (result == 0)

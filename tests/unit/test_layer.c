@@ -4,6 +4,7 @@
 #include "layer/known.h"
 #include "layer/layer.h"
 #include "layer/links.h"
+#include "layer/rename.h"
 #include "model/chain.h"
 #include "model/cover.h"
 
@@ -12,6 +13,7 @@
 #include "random.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -229,10 +231,89 @@ static void test_content(void **state)
         }
 }
 
+static size_t memory_used(void)
+{
+        struct mallinfo2 now = mallinfo2();
+        return now.uordblks + now.hblkhd;
+}
+
+struct told {
+        unsigned long count;
+        size_t least, most; /* memory */
+        char last[64];
+};
+
+static int count_told(void *context, const struct change *c)
+{
+        struct told *t = context;
+        size_t used = memory_used();
+        t->most = used > t->most ? used : t->most;
+        t->count++;
+        assert_true(strcmp(t->last, c->path) < 0); /* in the order in which they came */
+        assert_string_equal(c->name, strrchr(c->path, '/') + 1);
+        assert_int_equal(c->after.size, strtoul(c->name + 1, NULL, 10));
+        assert_int_equal(c->before.type, c->kind == CHANGE_DELETED ? META_REGULAR : META_NONE);
+        strcpy(t->last, c->path);
+        return 0;
+}
+
+/* However many changes there are, a bounded number is held: as much memory for a million as for a few more than are held. */
+static void test_many_changes(void **state)
+{
+        (void)state;
+        size_t most[2];
+        static const unsigned long counts[] = {RENAME_LIMIT + 1000, 1000000};
+        for (size_t i = 0; i < 2; i++) {
+                struct told told = {.least = memory_used()};
+                struct rename_filter f = {.visit = count_told, .context = &told};
+                struct layer_slot slot = {.path = (char *)"/"};
+                for (unsigned long n = 0; n < counts[i]; n++) {
+                        char path[64];
+                        snprintf(path, sizeof path, "/some/directory/n%07lu", n);
+                        bool gone = n % 3 == 1;
+                        struct change c = {.kind = gone ? CHANGE_DELETED : CHANGE_ADDED, .path = path, .name = strrchr(path, '/') + 1,
+                                           .slot = &slot, .own = -1, .base = -1,
+                                           .after = {.type = gone ? META_NONE : META_REGULAR, .size = n},
+                                           .before = {.type = gone ? META_REGULAR : META_NONE, .size = 2 * counts[1] + n}};
+                        assert_int_equal(rename_visit(&f, &c), 0);
+                }
+                assert_int_equal(rename_finish(&f), 0);
+                assert_int_equal(told.count, counts[i]);
+                most[i] = told.most - told.least;
+                rename_clear(&f);
+        }
+        assert_true(most[1] <= most[0] + 65536);
+        assert_true(most[1] < (size_t)40 << 20);
+}
+
+/* The names of a directory take no more memory than the budget and what sorts them, however many there are. */
+static void test_many_names(void **state)
+{
+        (void)state;
+        cleanup_close int dir = open_place();
+        for (int i = 0; i < 6000; i++) {
+                char name[64];
+                snprintf(name, sizeof name, "a-rather-long-name-of-a-file-%d", i * 7919 % 6000);
+                assert_int_equal(symlinkat("x", dir, name), 0);
+        }
+        size_t least = memory_used(), most = 0, count = 0, budget = 16384;
+        struct names names = {.budget = budget};
+        while (names_next(&names, &dir, 1) == 1) {
+                size_t used = memory_used() - least;
+                most = used > most ? used : most;
+                count += names.count;
+                assert_true(names.bytes <= budget);
+        }
+        names_clear(&names);
+        assert_int_equal(count, 6000);
+        assert_true(most < 4 * budget);
+}
+
 int main(void)
 {
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
         const struct CMUnitTest tests[] = {IN_PLACE(test_names), cmocka_unit_test(test_cover), IN_PLACE(test_journal), IN_PLACE(test_known),
-                                           cmocka_unit_test(test_links), IN_PLACE(test_chain), IN_PLACE(test_content)};
+                                           cmocka_unit_test(test_links), IN_PLACE(test_chain), IN_PLACE(test_content), cmocka_unit_test(test_many_changes),
+                                           IN_PLACE(test_many_names)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
