@@ -33,6 +33,10 @@ HOW = """\
   the page cache.
 - *The first walk in a new environment*: the kernel's overlay has not seen the files yet; the file system below has.
   Reading from a disk is not part of it.
+- What becomes of changes: the layer's files are written inside (the million: by a program beside, as one inside leaves
+  them), made durable, and then the verb and the ordinary programs do the same work on as many files. `find -printf` prints
+  what `diff` looks at; `diff -rq` compares the same contents; `cp -a --reflink=auto` copies the same files, with an fsync of
+  each, or one syncfs for all.
 - Memory is the PSS of the processes outside the program: paddock outside and init inside, or the two processes of
   bwrap. Pages that several processes share are counted in parts. Memory of the kernel (namespaces, mounts) is in no
   PSS.

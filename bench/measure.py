@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes the measurements of `make bench` in a place that bench/run prepared, prints them, writes them to out/.
 
-Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, runner, work, bare, bare-musl, bare-dynamic), data, state, tmp, out.
+Usage: measure.py PLACE [--quick]. PLACE holds bin (paddock, paddock-verbs, runner, work, bare, bare-musl, bare-dynamic), data, state, tmp, out.
 
 What is compared runs in turn, A B A B, in one run; what is told are ratios of medians. Nothing is asserted: a row
 that cannot be measured says why and the rest goes on.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import changes
 import document
 import machine
 import project
@@ -404,7 +405,7 @@ def main():
     for line in bench.about:
         print(line)
     begin = time.monotonic()
-    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: root.measure(bench)):
+    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: changes.measure(bench), lambda: root.measure(bench)):
         part()
     bench.about.append(f"Taken in {time.monotonic() - begin:.0f} s.")
     document.write(bench, f"{bench.place}/out")

@@ -9,16 +9,20 @@
  *   work walk DIR TIMES      list DIR and all below it and stat every entry (`walk`), TIMES times
  *   work small DIR N         open and read the N files that `fill` made, in that order, four times (`small`)
  *   work fill DIR N          not measured: make N small files in DIR, 100 a directory
+ *   work empty DIR N         not measured: make N empty files in DIR, 1,000 a directory
  *   work time COMMAND...     run COMMAND (`time`)
+ *   work peak COMMAND...     run COMMAND without its output (`time`), and tell its most memory in KiB (`peak`)
  *   work hold                write a byte, then wait until standard input ends
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -192,23 +196,44 @@ static void do_small(const char *directory, unsigned long n)
         }
 }
 
-static void do_time(char **command)
+static void do_empty(const char *directory, unsigned long n)
+{
+        char name[64];
+        if (chdir(directory) < 0)
+                die(directory);
+        for (unsigned long i = 0; i < n; i++) {
+                snprintf(name, sizeof name, "d%05lu", i / 1000);
+                if (i % 1000 == 0 && mkdir(name, 0700) < 0)
+                        die(name);
+                snprintf(name, sizeof name, "d%05lu/f%03lu", i / 1000, i % 1000);
+                int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                if (fd < 0)
+                        die(name);
+                close(fd);
+        }
+}
+
+/* What the command prints is not a result: it goes to `out`. */
+static void do_time(char **command, int out, bool peak)
 {
         int status = 0;
+        struct rusage used = {0};
         uint64_t begin = now();
         pid_t pid = fork();
         if (pid == 0) {
-                dup2(2, 1); /* what the command prints is not a result */
+                dup2(out, 1);
                 execvp(command[0], command);
                 _exit(127);
         }
-        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        if (pid < 0 || wait4(pid, &status, 0, &used) < 0)
                 die(command[0]);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
                 fprintf(stderr, "work: %s: ended with wait status %#x\n", command[0], (unsigned)status);
                 exit(1);
         }
         tell("time", begin);
+        if (peak)
+                printf("peak %ld\n", used.ru_maxrss);
 }
 
 static void do_hold(void)
@@ -237,11 +262,15 @@ int main(int argc, char **argv)
         else if (strcmp(verb, "small") == 0 && argc == 4)
                 do_small(argv[2], n);
         else if (strcmp(verb, "time") == 0 && argc > 2)
-                do_time(argv + 2);
+                do_time(argv + 2, 2, false);
+        else if (strcmp(verb, "peak") == 0 && argc > 2)
+                do_time(argv + 2, open("/dev/null", O_WRONLY | O_CLOEXEC), true);
+        else if (strcmp(verb, "empty") == 0 && argc == 4)
+                do_empty(argv[2], n);
         else if (strcmp(verb, "hold") == 0 && argc == 2)
                 do_hold();
         else {
-                fprintf(stderr, "usage: work write|read|files|walk|fill|small|time|hold ...\n");
+                fprintf(stderr, "usage: work write|read|files|walk|fill|small|empty|time|peak|hold ...\n");
                 return 2;
         }
         return 0;
