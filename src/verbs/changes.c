@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "verbs/verbs.h"
 
 #include <string.h>
 
@@ -69,6 +70,28 @@ int changes_add_path(struct changes *c, const char *path, struct error *err)
         cleanup_free char *clean = path_clean(cwd ? cwd : "/", path);
         *vector_add(c->paths, c->path_count, c->path_capacity) = canonical(clean);
         return 0;
+}
+
+int changes_open_paths(struct changes *c, const char *name, char **paths, int count, struct error *err)
+{
+        int result = changes_open(c, name, err);
+        for (int i = 0; result == 0 && i < count; i++)
+                result = changes_add_path(c, paths[i], err);
+        return result;
+}
+
+int changes_verb(int argc, char **argv, const struct argp *argp, void *request,
+                 int (*act)(void *request, struct changes *c, struct error *err))
+{
+        argp_err_exit_status = EXIT_PADDOCK;
+        if (argp_parse(argp, argc, argv, 0, NULL, request))
+                return EXIT_PADDOCK;
+        cleanup_changes struct changes c = CHANGES_INIT;
+        cleanup_error struct error err = ERROR_INIT;
+        int status = act(request, &c, &err);
+        if (status < 0)
+                error_print(stderr, &err);
+        return status < 0 ? EXIT_PADDOCK : status;
 }
 
 static void tell_trouble(void *context, const char *path, const char *what, int code)

@@ -31,6 +31,12 @@ error_t changes_argument(int key, char *arg, struct argp_state *state, const cha
 int changes_open(struct changes *c, const char *name, struct error *err);
 /* Adds a path as the user wrote it. */
 int changes_add_path(struct changes *c, const char *path, struct error *err);
+/* Opens the environment, and adds all paths. */
+int changes_open_paths(struct changes *c, const char *name, char **paths, int count, struct error *err);
+/* A verb as a whole: reads the arguments into `request`, lets `act` do it, prints its error. `act` returns an exit status or a negative
+ * errno. Returns an exit status. */
+int changes_verb(int argc, char **argv, const struct argp *argp, void *request,
+                 int (*act)(void *request, struct changes *c, struct error *err));
 /* A walk over the chosen paths that tells `visit`; trouble goes to standard error. `times`: of what a differing time counts. */
 #define CHANGES_TIMES 1u
 #define CHANGES_DIRECTORY_TIMES 2u

@@ -202,11 +202,10 @@ static int print_all(void *context)
         return w->c->trouble ? EXIT_PADDOCK : 0;
 }
 
-static int diff(struct request *r, struct changes *c, struct error *err)
+static int diff(void *request, struct changes *c, struct error *err)
 {
-        int result = changes_open(c, r->name, err);
-        for (int i = 0; result == 0 && i < r->path_count; i++)
-                result = changes_add_path(c, r->paths[i], err);
+        struct request *r = request;
+        int result = changes_open_paths(c, r->name, r->paths, r->path_count, err);
         if (result < 0)
                 return result;
         r->color = pager_color();
@@ -234,13 +233,5 @@ int verb_diff(int argc, char **argv)
                 "What was touched but is equal is no change. With PATHs: only changes at or below them.",
                 0, 0, 0};
         struct request r = {0};
-        argp_err_exit_status = EXIT_PADDOCK;
-        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
-                return EXIT_PADDOCK;
-        cleanup_changes struct changes c = CHANGES_INIT;
-        cleanup_error struct error err = ERROR_INIT;
-        int status = diff(&r, &c, &err);
-        if (status < 0)
-                error_print(stderr, &err);
-        return status < 0 ? EXIT_PADDOCK : status;
+        return changes_verb(argc, argv, &argp, &r, diff);
 }

@@ -56,11 +56,10 @@ static int take_all(void *context)
         return EXIT_PADDOCK;
 }
 
-static int discard(struct request *r, struct changes *c, struct error *err)
+static int discard(void *request, struct changes *c, struct error *err)
 {
-        int result = changes_open(c, r->name, err), locks[2] = {-1, -1};
-        for (int i = 0; result == 0 && i < r->path_count; i++)
-                result = changes_add_path(c, r->paths[i], err);
+        struct request *r = request;
+        int result = changes_open_paths(c, r->name, r->paths, r->path_count, err), locks[2] = {-1, -1};
         if (result == 0)
                 result = store_hold(&c->store, r->name, locks,
                                     "the kernel does not allow to change a layer while it is in use: end its programs first", err);
@@ -94,13 +93,5 @@ int verb_discard(int argc, char **argv)
                 "An environment that runs is refused.",
                 0, 0, 0};
         struct request r = {0};
-        argp_err_exit_status = EXIT_PADDOCK;
-        if (argp_parse(&argp, argc, argv, 0, NULL, &r))
-                return EXIT_PADDOCK;
-        cleanup_changes struct changes c = CHANGES_INIT;
-        cleanup_error struct error err = ERROR_INIT;
-        int status = discard(&r, &c, &err);
-        if (status < 0)
-                error_print(stderr, &err);
-        return status < 0 ? EXIT_PADDOCK : status;
+        return changes_verb(argc, argv, &argp, &r, discard);
 }

@@ -9,6 +9,9 @@
  * Each attack is made with the rights that the program has, and again as root of a user and mount namespace of its own. One
  * line for each that worked. What an attack changes in the view stays in its own process.
  */
+#include "nest.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -83,12 +86,29 @@ static void whole(char *path, size_t size)
         snprintf(path, size, "%s/%s", dir, name);
 }
 
-/* A fresh directory that is writable inside. */
+/* A fresh directory that is writable inside, in one that is removed in the end. */
+static char place[] = "/tmp/mounts.XXXXXX";
+
 static char *scratch(void)
 {
-        static char path[] = "/tmp/mounts.XXXXXX";
-        strcpy(path, "/tmp/mounts.XXXXXX");
-        return mkdtemp(path);
+        static char path[64];
+        static int count;
+        snprintf(path, sizeof path, "%s/%d-%d", place, (int)getpid(), count++);
+        return mkdir(path, 0755) < 0 ? NULL : path;
+}
+
+static void remove_place(void)
+{
+        DIR *entries = opendir(place);
+        for (struct dirent *e; entries && (e = readdir(entries));) {
+                char path[512];
+                snprintf(path, sizeof path, "%s/%s", place, e->d_name);
+                if (e->d_name[0] != '.' && rmdir(path) < 0 && umount2(path, DETACH) == 0)
+                        rmdir(path);
+        }
+        if (entries)
+                closedir(entries);
+        rmdir(place);
 }
 
 static bool remount(void)
@@ -390,28 +410,6 @@ static const struct attack {
         {"replace", replace_under, true},      {"link", link_under, true},
 };
 
-static void put(const char *path, const char *text)
-{
-        int fd = open(path, O_WRONLY);
-        if (fd >= 0) {
-                (void)!write(fd, text, strlen(text));
-                close(fd);
-        }
-}
-
-static bool nest(void)
-{
-        char map[64], groups[64];
-        snprintf(map, sizeof map, "0 %u 1", geteuid());
-        snprintf(groups, sizeof groups, "0 %u 1", getegid());
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-                return false;
-        put("/proc/self/setgroups", "deny");
-        put("/proc/self/uid_map", map);
-        put("/proc/self/gid_map", groups);
-        return true;
-}
-
 int main(int argc, char **argv)
 {
         if (argc != 4)
@@ -420,6 +418,7 @@ int main(int argc, char **argv)
         dir = argv[2];
         name = argv[3];
         say = dup(1);
+        (void)!mkdtemp(place);
         for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
                 for (int nested = 0; nested < 3; nested++) {
                         if (attacks[i].breaks != (strcmp(goal, "break") == 0))
@@ -436,5 +435,6 @@ int main(int argc, char **argv)
                         }
                         waitpid(pid, NULL, 0);
                 }
+        remove_place();
         return 0;
 }

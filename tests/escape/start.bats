@@ -21,15 +21,42 @@ mark='for d in . .. ../..; do
         done
 done'
 
+# unmarked N - the attack through descriptor N has told and made nothing.
+unmarked()
+{
+        held
+        [ -z "$(marked)" ] || { echo "descriptor $1: made outside: $(marked)" >&2; return 1; }
+}
+
+# link TARGET - ~/proj is a link to it, as a run has left it in the layer.
+link() { inside -n x sh -c "rm -rf ~/proj; ln -s $1 ~/proj"; }
+
+# start_in BELOW TARGET N - starts in proj/BELOW, when proj has become a link to TARGET.
+start_in()
+{
+        link "$2"
+        cd "$HOME/proj/$1"
+        attack inside -n x sh -c "$mark" "$3"
+        cd "$HOME"
+        unmarked "$3"
+}
+
+# unchanged - what a program outside has become is what it was.
+unchanged() { [ "$(sha256sum "$OUT/prog")" = "$before" ] || { echo "descriptor $n: overwritten" >&2; return 1; }; }
+
+# A program outside that overwrites its own file when it is started, and an empty one of ours.
+victim()
+{
+        cp "$BATS_FILE_TMPDIR/overwrite" "$OUT/prog"
+        : >tool
+        chmod 755 tool "$OUT/prog"
+        before=$(sha256sum "$OUT/prog")
+}
+
 @test "start: the working directory is a link to a descriptor of paddock" {
         mkdir proj
         for n in $(seq 3 16); do
-                inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/$n ~/proj"
-                cd proj
-                attack inside -n x sh -c "$mark" "$n"
-                cd ..
-                held
-                [ -z "$(marked)" ] || { echo "descriptor $n: made outside: $(marked)" >&2; return 1; }
+                start_in . "/proc/self/fd/$n" "$n"
         done
 }
 
@@ -42,12 +69,7 @@ done'
                 sleep 0.05
         done
         for n in $(seq 3 16); do
-                inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/$n ~/proj"
-                cd proj
-                attack inside -n x sh -c "$mark" "$n"
-                cd ..
-                held
-                [ -z "$(marked)" ] || { echo "descriptor $n: made outside: $(marked)" >&2; return 1; }
+                start_in . "/proc/self/fd/$n" "$n"
         done
 }
 
@@ -55,12 +77,7 @@ done'
         mkdir -p proj/state/paddock proj/paddock
         for n in $(seq 3 16); do
                 for below in state/paddock paddock; do
-                        inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/$n/../.. ~/proj"
-                        cd "proj/$below"
-                        attack inside -n x sh -c "$mark" "$n"
-                        cd ../../.. && cd "$HOME"
-                        held
-                        [ -z "$(marked)" ] || { echo "descriptor $n: made outside: $(marked)" >&2; return 1; }
+                        start_in "$below" "/proc/self/fd/$n/../.." "$n"
                 done
         done
 }
@@ -68,62 +85,48 @@ done'
 @test "start: a directory on standard input is such a link" {
         mkdir proj
         for n in $(seq 3 16); do
-                inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/$n ~/proj"
+                link "/proc/self/fd/$n"
                 attack inside -n x sh -c "[ -e /proc/self/fd/0/. ] || exit 0; cd /proc/self/fd/0/. || exit 0; $mark" "$n" <proj
-                held
-                [ -z "$(marked)" ] || { echo "descriptor $n: made outside: $(marked)" >&2; return 1; }
+                unmarked "$n"
         done
 }
 
 @test "start: the working directory is a link to a directory on standard input" {
         mkdir proj given
-        inside -n x sh -c "rm -rf ~/proj; ln -s /proc/self/fd/0 ~/proj"
-        cd proj
-        attack inside -n x sh -c "$mark" 0 <../given
-        cd ..
-        held
-        [ -z "$(marked)" ] || { echo "made outside: $(marked)" >&2; return 1; }
+        start_in . /proc/self/fd/0 0 <given
 }
 
 # The program that is started writes into its own file. On the layer's copy that is its right; a file outside must not change.
 @test "start: the program is a link through a descriptor of paddock to a program outside" {
-        cp "$BATS_FILE_TMPDIR/overwrite" "$OUT/prog"
-        : >tool
-        chmod 755 tool "$OUT/prog"
-        before=$(sha256sum "$OUT/prog")
+        victim
         for n in $(seq 3 16); do
                 for up in ../../../../out ../../out ../out; do
                         inside -n x ln -sfT "/proc/self/fd/$n/$up/prog" tool
                         attack inside -n x ./tool
-                        [ "$(sha256sum "$OUT/prog")" = "$before" ] || { echo "descriptor $n: overwritten" >&2; return 1; }
+                        unchanged
                 done
         done
 }
 
 @test "start: the interpreter of a script is such a link" {
-        cp "$BATS_FILE_TMPDIR/overwrite" "$OUT/prog"
-        : >tool
-        chmod 755 tool "$OUT/prog"
-        before=$(sha256sum "$OUT/prog")
+        victim
         for n in $(seq 3 16); do
                 for up in ../../../../out ../../out ../out; do
                         inside -n x sh -c "printf '#!/proc/self/fd/%s/%s/prog\n' $n $up >tool; chmod 755 tool"
                         attack inside -n x ./tool
-                        [ "$(sha256sum "$OUT/prog")" = "$before" ] || { echo "descriptor $n: overwritten" >&2; return 1; }
+                        unchanged
                 done
         done
 }
 
 @test "start: a shared directory from an earlier run holds a link for the program" {
         mkdir proj
-        cp "$BATS_FILE_TMPDIR/overwrite" "$OUT/prog"
-        chmod 755 "$OUT/prog"
-        before=$(sha256sum "$OUT/prog")
+        victim
         for n in $(seq 3 16); do
                 for up in ../../../../out ../../../out ../../out ../out; do
                         inside --share proj ln -sfT "/proc/self/fd/$n/$up/prog" proj/tool
                         attack inside --share proj proj/tool
-                        [ "$(sha256sum "$OUT/prog")" = "$before" ] || { echo "descriptor $n: overwritten" >&2; return 1; }
+                        unchanged
                 done
         done
 }

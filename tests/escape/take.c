@@ -4,6 +4,8 @@
  * directory, a file that can be written though it was opened for reading, something that came over a socket, and what is no
  * file at all. MARK is made wherever a directory allows it.
  */
+#include "nest.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -20,27 +22,6 @@
 #include <unistd.h>
 
 static const char *mark;
-
-static void put(const char *path, const char *text)
-{
-        int fd = open(path, O_WRONLY);
-        if (fd >= 0) {
-                (void)!write(fd, text, strlen(text));
-                close(fd);
-        }
-}
-
-static void nest(void)
-{
-        char map[64], groups[64];
-        snprintf(map, sizeof map, "0 %u 1", geteuid());
-        snprintf(groups, sizeof groups, "0 %u 1", getegid());
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-                return;
-        put("/proc/self/setgroups", "deny");
-        put("/proc/self/uid_map", map);
-        put("/proc/self/gid_map", groups);
-}
 
 static void directory(int fd)
 {
@@ -124,7 +105,7 @@ int main(int argc, char **argv)
         (void)out;
         for (int nested = 0; nested < 2; nested++) {
                 if (nested)
-                        nest();
+                        nest(); /* or with what there is */
                 for (int fd = 0; fd < 300; fd++)
                         if (fd != 1 && fd != 2)
                                 look(fd);
