@@ -300,9 +300,9 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        /* A directory is told by what is in it, and a changed file is a copy to nobody but who wants to prove it. In a directory that
-         * covers none there is nothing that it can be a changed copy of. */
-        bool matters = !c.parent_new && (w->order->proofs || (c.before.type == META_NONE && c.after.type == META_REGULAR));
+        /* It matters to who wants to prove something; rename.c asks for itself. In a directory that covers none there is nothing that
+         * it can be a changed copy of. */
+        bool matters = w->order->proofs && !c.parent_new;
         struct timespec copied = c.after.btime;
         c.copy = matters && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name, &copied);
         if (c.copy)
