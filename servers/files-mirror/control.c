@@ -37,11 +37,28 @@ int control_receive_device(int control)
         return receive(control, &fd, &number) == 'f' ? fd : -1;
 }
 
+/* Gives init /dev/fuse: when this server is killed, requests wait then for init to end whoever made them. */
+static void give_device(const struct mirror *m)
+{
+        int device = fuse_session_fd(m->session);
+        union {
+                struct cmsghdr header;
+                char room[CMSG_SPACE(sizeof(int))];
+        } ancillary = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof device)}};
+        memcpy(CMSG_DATA(&ancillary.header), &device, sizeof device);
+        struct iovec part = {(char[]){'g'}, 1};
+        const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary,
+                                       .msg_controllen = sizeof ancillary.room};
+        (void)!sendmsg(m->control, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void *listen_to_init(void *context)
 {
         struct mirror *m = context;
         int fd, number;
         for (char letter; (letter = receive(m->control, &fd, &number));) {
+                if (letter == 'g')
+                        give_device(m);
                 if (letter == 'l' && fd >= 0) {
                         atomic_store(&m->lister, number);
                         int words = atomic_load(&m->words);

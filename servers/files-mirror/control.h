@@ -6,6 +6,7 @@
  *      f  to the server: /dev/fuse, opened in the environment; the first message
  *      l  to the server, followed by a number: the process that lists for it, as init numbers processes; with a socket to it, which takes
  *         d, w and n
+ *      g  to the server: give /dev/fuse back as well; to init: here it is
  *      s  to init: drop the names that overlays above keep
  *      d  to init, followed by a name relative to the root: list that directory, for the sake of what the kernel learns by it
  *      w, n  to init, followed by two numbers and such a name: list what a walk comes to after that directory, in the order in

@@ -525,6 +525,26 @@ c"
         nothing_left
 }
 
+@test "root: the server killed: no program sees a file fail before it ends" {
+        needs_user
+        for _ in 1 2 3; do
+                start inside -n lab --as root -- sh -c 'while :; do cat /usr/share/doc/*/copyright /usr/bin/* >/dev/null
+                        find /usr -newer /etc/passwd -name nothing; done' 2>"$PLACE/message"
+                eventually server_of "$started" >/dev/null
+                sleep 0.7
+                # a second run, which has the view of the first
+                "$PADDOCK" run -n lab -- find /usr -newer /etc/passwd -name nothing 2>"$PLACE/second" &
+                children+=("$!")
+                sleep 0.3
+                kill -KILL "$(server_of "$started")"
+                ends_with 125
+                wait "${children[-1]}" || true
+                not grep -E 'cat:.*(endpoint|abort|Input/output)|find:.*(endpoint|abort|Input/output)' "$PLACE/message" "$PLACE/second"
+                grep -q 'server that shows the main system' "$PLACE/message"
+        done
+        inside -n lab -- true
+}
+
 @test "root: init killed, paddock killed: nothing is left" {
         needs_user
         local server

@@ -167,9 +167,14 @@ static bool obey(const struct birth *birth, pid_t program, int terminal)
         return true;
 }
 
-/* The server that shows the main system was killed: nothing inside can go on, and whoever waits for a file fails already. */
-static _Noreturn void blinded(const struct birth *birth)
+#define SIGHTLESS 10 /* ms that other runs of the view have to end their programs, before these see anything fail */
+
+/* The server that shows the main system was killed: nothing inside can go on. Whoever waits for a file waits, and dies waiting. */
+static _Noreturn void blinded(const struct birth *birth, struct guard *guard)
 {
+        kill(-1, SIGKILL);
+        poll(NULL, 0, SIGHTLESS);
+        guard_end(guard);
         cleanup_error struct error err = ERROR_INIT;
         error_set(&err, EIO, "the server that shows the main system (paddock-files-mirror) ended, and the environment with it");
         error_remedy(&err, birth->launch->scratch ? "start it again" : "what was written is in the layer; start it again");
@@ -177,8 +182,8 @@ static _Noreturn void blinded(const struct birth *birth)
 }
 
 /* Returns how the program ended. */
-static int live(const struct birth *birth, pid_t program, int terminal, int signals, struct lister *lister,
-                bool *abandoned)
+static int live(const struct birth *birth, pid_t program, int terminal, int signals, struct guard *guard,
+                struct lister *lister, bool *abandoned)
 {
         int status = 0;
         for (;;) {
@@ -186,8 +191,8 @@ static int live(const struct birth *birth, pid_t program, int terminal, int sign
                                              {.fd = birth->control, .events = POLLIN}};
                 if (idle_poll(poll_fds, birth->control >= 0 ? 3 : 2) < 0 && errno != EINTR)
                         return status;
-                if (birth->control >= 0 && poll_fds[2].revents && !mirror_obey(birth->launch->plan, birth->control, lister))
-                        blinded(birth);
+                if (birth->control >= 0 && poll_fds[2].revents && !mirror_obey(guard, lister))
+                        blinded(birth, guard);
                 if (poll_fds[0].revents) {
                         struct signalfd_siginfo info[8];
                         (void)!read(signals, info, sizeof info);
@@ -202,19 +207,20 @@ static int live(const struct birth *birth, pid_t program, int terminal, int sign
 }
 
 /* Ends whatever else lives in this process space. */
-static void end_all(void)
+static void end_all(struct guard *guard)
 {
         if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
                 return; /* nobody; kill() would look at every process of the main system to find that out */
         kill(-1, SIGKILL);
+        guard_end(guard);
         while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
                 ;
 }
 
 /* The paddock outside was killed, or could not remove it: everything ends, and a scratch environment's directory goes too. */
-static void clean_up(int state, const struct remains *remains)
+static void clean_up(int state, struct guard *guard, const struct remains *remains)
 {
-        end_all();
+        end_all(guard);
         cleanup_error struct error unheard = ERROR_INIT; /* nobody is left to be told */
         if (state >= 0) {
                 tree_remove(state, "layer", &unheard);
@@ -227,12 +233,13 @@ static void clean_up(int state, const struct remains *remains)
 }
 
 /* Init holds nothing of the program's: a pipe that the program closes must be closed. */
-static void keep_only(const struct birth *birth, const struct workplace *w, int terminal, int signals, int parent)
+static void keep_only(const struct birth *birth, const struct workplace *w, const struct guard *guard, int terminal, int signals,
+                      int parent)
 {
-        const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent, birth->control,
-                            w->mirror, w->lister.words};
+        const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent, w->mirror,
+                            w->lister.words};
         for (int fd = 0, last = inherit_highest_open(birth->inherit); fd <= last; fd++) {
-                bool keep = false;
+                bool keep = guard_keeps(guard, fd);
                 for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                         keep |= kept[i] == fd;
                 if (!keep)
@@ -288,17 +295,19 @@ _Noreturn void init_main(struct birth *birth)
                 give_up(birth, &err);
         if (launch->ready) /* nobody else waits for it, and a wake-up costs more than all else here */
                 report_send(birth->socket, REPORT_READY, 0, NULL, -1);
-        keep_only(birth, &w, terminal, signals, remains.parent);
+        struct guard guard = GUARD_NONE;
+        guard_start(&guard, launch->plan, birth->control);
+        keep_only(birth, &w, &guard, terminal, signals, remains.parent);
 
         bool abandoned = false;
-        int status = live(birth, program, terminal, signals, &w.lister, &abandoned);
+        int status = live(birth, program, terminal, signals, &guard, &w.lister, &abandoned);
         if (abandoned) {
-                clean_up(launch->scratch ? w.layer : -1, &remains);
+                clean_up(launch->scratch ? w.layer : -1, &guard, &remains);
                 _exit(125);
         }
-        end_all();
+        end_all(&guard);
         if (launch->plan->root && !birth->superuser && launch->scratch) /* its files belong to ids that outside cannot remove */
-                clean_up(w.layer, &remains);
+                clean_up(w.layer, &guard, &remains);
         *birth->status = status;
         close(birth->socket); /* which wakes the paddock outside before the kernel has taken down what this process holds */
         _exit(0);

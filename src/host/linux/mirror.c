@@ -182,28 +182,64 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
         return 0;
 }
 
-/* A layer keeps names of its base, also that something is not there, for as long as it likes. To be reconfigured makes it forget
- * those that nobody uses (reconfigure_super() in the kernel's fs/super.c). */
-static void forget_names(const struct plan *plan)
+void guard_start(struct guard *g, const struct plan *plan, int control)
 {
+        size_t capacity = 0;
+        g->control = control;
+        if (control < 0)
+                return;
         for (size_t i = 0; i < plan->count; i++) {
                 const struct plan_op *op = &plan->ops[i];
                 if (!op->mirrored || op->kind != PLAN_LAYER)
                         continue;
-                cleanup_close int layer = fspick(AT_FDCWD, op->path, FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW);
-                if (layer >= 0 && (op->slot >= 0 || fsconfig(layer, FSCONFIG_SET_FLAG, "ro", NULL, 0) == 0))
+                int layer = open(op->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (layer >= 0)
+                        *vector_add(g->layers, g->layer_count, capacity) = (struct guarded_layer){layer, op->slot < 0};
+        }
+        (void)!send(control, "g", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* the answer comes by mirror_obey() */
+}
+
+bool guard_keeps(const struct guard *g, int fd)
+{
+        bool keeps = fd == g->control || fd == g->device;
+        for (size_t i = 0; i < g->layer_count; i++)
+                keeps |= fd == g->layers[i].mount;
+        return keeps;
+}
+
+void guard_end(struct guard *g)
+{
+        if (g->device >= 0)
+                close(steal_fd(&g->device));
+}
+
+/* A layer keeps names of its base, also that something is not there, for as long as it likes. To be reconfigured makes it forget
+ * those that nobody uses (reconfigure_super() in the kernel's fs/super.c). */
+static void forget_names(const struct guard *g)
+{
+        for (size_t i = 0; i < g->layer_count; i++) {
+                cleanup_close int layer = fspick(g->layers[i].mount, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+                if (layer >= 0 && (!g->layers[i].read_only || fsconfig(layer, FSCONFIG_SET_FLAG, "ro", NULL, 0) == 0))
                         fsconfig(layer, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
         }
 }
 
-bool mirror_obey(const struct plan *plan, int control, struct lister *lister)
+bool mirror_obey(struct guard *g, struct lister *lister)
 {
         char word[4096]; /* CONTROL_ROOM of the server */
-        ssize_t n = recv(control, word, sizeof word, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        int fds[PASS_LIMIT];
+        size_t count;
+        int n = pass_receive_all(g->control, word, sizeof word, fds, &count);
+        for (size_t i = 0; i < count; i++) {
+                if (g->device < 0)
+                        g->device = fds[i];
+                else
+                        close(fds[i]);
+        }
+        if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
                 return false;
         if (n == 1 && word[0] == 's')
-                forget_names(plan);
+                forget_names(g);
         else if (n > 1 && strchr("dwn", word[0]))
                 lister_ask(lister, word, (size_t)n);
         return true;

@@ -25,5 +25,24 @@ int mirror_open_device(struct error *err);
 /* Mounts the mirror on the stage, and hands `device` to the server at `control`. Sets w->mirror. */
 int mirror_mount(struct workplace *w, int device, int control, struct error *err);
 
+/* In init, when the view stands, what it needs from then on, so that it never waits for a name of the mirror: whoever answered may be
+ * dead. It has /dev/fuse too, which the server gives it: as long as somebody has it, requests that nobody answers wait instead of
+ * failing, and the programs can be ended before they see a failure. */
+struct guard {
+        int control; /* to the server, or -1 */
+        int device;  /* or -1 */
+        struct guarded_layer {
+                int mount; /* of a layer over the mirror */
+                bool read_only;
+        } *layers;
+        size_t layer_count;
+};
+#define GUARD_NONE ((struct guard){.control = -1, .device = -1})
+void guard_start(struct guard *g, const struct plan *plan, int control);
+/* Is it one of the guard's descriptors? */
+bool guard_keeps(const struct guard *g, int fd);
+/* Requests fail from now on, when the server is dead. To be called before whoever waits for an answer is waited for. */
+void guard_end(struct guard *g);
+
 /* In init, later: takes what the server says. False: it is gone. */
-bool mirror_obey(const struct plan *plan, int control, struct lister *lister);
+bool mirror_obey(struct guard *g, struct lister *lister);
