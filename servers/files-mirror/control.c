@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Words with the environment's init: see control.h. */
 #include "control.h"
+#include "serve.h"
 
 #include "base/cleanup.h"
 
@@ -70,6 +71,7 @@ static void *listen_to_init(void *context)
                 if (fd >= 0)
                         close(fd);
         }
+        serve_give_up(m);
         _exit(0); /* nothing of ours outlives the environment, and nothing has to be written */
 }
 

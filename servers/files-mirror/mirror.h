@@ -16,6 +16,7 @@ struct watcher; /* watch.c */
 struct dropper; /* drop.c */
 struct readahead; /* readahead.c */
 struct held; /* hold.c */
+struct server; /* serve.c */
 
 struct mirror {
         int root;              /* O_PATH: the directory that is shown */
@@ -37,6 +38,7 @@ struct mirror {
         atomic_int words;    /* socket to it, or -1 */
         struct dropper *dropper;
         struct fuse_session *session;
+        _Atomic(struct server *) server; /* serve.c; NULL: it does not serve */
         bool greeting;       /* the kernel's first request is being answered: connection.c */
         atomic_uint epoch;   /* grows when names changed outside: descriptors opened before may lead elsewhere now */
         atomic_uint changes; /* grows with everything that changed outside: what was seen before may be otherwise now */

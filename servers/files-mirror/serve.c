@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -20,6 +21,8 @@ struct server {
         atomic_int threads;
         atomic_bool watched; /* the watchdog is awake */
         atomic_bool ended;
+        _Atomic uint64_t request[SERVE_THREADS]; /* which that is, for the kernel */
+        _Atomic uint64_t node[SERVE_THREADS];    /* that it asks about */
         atomic_llong since[SERVE_THREADS]; /* us; when a thread took the request that it works on; 0: none */
         long processors;
 };
@@ -203,6 +206,11 @@ static void answer_all(struct server *s, int number)
                         fuse_session_exit(s->m->session);
                 if (got <= 0)
                         break;
+                if ((size_t)got >= sizeof(struct fuse_in_header)) {
+                        const struct fuse_in_header *head = buffer.mem;
+                        atomic_store(&s->request[number], head->unique);
+                        atomic_store(&s->node[number], head->nodeid);
+                }
                 in_row = waited ? 0 : in_row + 1;
                 if (in_row == SERVE_QUEUED && atomic_load(&s->threads) < s->processors)
                         start_another(s);
@@ -252,6 +260,33 @@ static void *watchdog(void *context)
         return NULL;
 }
 
+bool serve_is_held_up(struct mirror *m, uint64_t node, int patience)
+{
+        struct server *s = atomic_load(&m->server);
+        for (int tries = 0; s; tries++) {
+                bool any = false;
+                for (int i = 0; i < SERVE_THREADS; i++)
+                        any |= atomic_load(&s->since[i]) > 0 && atomic_load(&s->node[i]) == node;
+                if (!any || tries >= patience)
+                        return any;
+                poll(NULL, 0, 1);
+        }
+        return false;
+}
+
+void serve_give_up(struct mirror *m)
+{
+        struct server *s = atomic_load(&m->server);
+        if (!s)
+                return;
+        fuse_session_exit(m->session);
+        for (int i = 0; i < SERVE_THREADS; i++) {
+                struct fuse_out_header head = {.len = sizeof head, .error = -EIO, .unique = atomic_load(&s->request[i])};
+                if (atomic_load(&s->since[i]) > 0)
+                        (void)!write(fuse_session_fd(m->session), &head, sizeof head);
+        }
+}
+
 static void end_now(int number)
 {
         (void)number;
@@ -267,6 +302,7 @@ void serve(struct mirror *m)
         pthread_t dog;
         atomic_store(&s.since[0], -1);
         bool guarded = s.woken >= 0 && pthread_create(&dog, NULL, watchdog, &s) == 0;
+        atomic_store(&m->server, &s);
         answer_all(&s, 0);
         atomic_store(&s.ended, true);
         if (guarded) {
@@ -278,6 +314,7 @@ void serve(struct mirror *m)
         alarm(SERVE_END);
         while (atomic_load(&s.threads) > 1)
                 poll(NULL, 0, 10);
+        atomic_store(&m->server, NULL);
         hold_end(m);
         if (s.woken >= 0)
                 close(s.woken);

@@ -19,6 +19,7 @@
 #define SERVE_SPIN 50     /* us */
 #define SERVE_STUCK 50    /* ms */
 #define SERVE_QUEUED 64   /* requests in a row that had not to be waited for: one thread does not suffice */
+#define SERVE_SHORT 5      /* ms in which a request is answered that is not held up */
 #define SERVE_IDLE 1000   /* ms after which a thread has nothing to do */
 #define SERVE_END 2        /* seconds after the end of the connection in which everything is to be left in order */
 #define KEPT_AGE 1 /* seconds for which files and listings stay open */
@@ -61,3 +62,8 @@ struct keeps *thread_keeps(void);
 
 /* Answers until the connection ends. */
 void serve(struct mirror *m);
+/* Is a request about `node` being answered, and will be for `patience` ms? */
+bool serve_is_held_up(struct mirror *m, uint64_t node, int patience);
+/* Fails what is being answered: the process ends. Who asked may hold locks that a thread of ours waits for in the kernel (tell.h), and
+ * neither would end before the other. */
+void serve_give_up(struct mirror *m);

@@ -3,6 +3,7 @@
 #include "watch.h"
 
 #include "drop.h"
+#include "tell.h"
 
 #include "base/cleanup.h"
 
@@ -24,6 +25,7 @@
 
 struct watcher {
         pthread_t thread;
+        struct teller *teller;
         int inotify, stop, wake, mounts;
         uint64_t *nodes; /* by watch number; guarded by the tree's lock, as all below */
         size_t room, count, limit;
@@ -133,6 +135,14 @@ void watch_replaced(struct mirror *m, struct node *node)
                 return;
         *vector_add(w->replaced, w->replaced_count, w->replaced_capacity) = node_id(node);
         eventfd_write(w->wake, 1);
+}
+
+void watch_start_over(struct mirror *m)
+{
+        pthread_mutex_lock(&m->tree.lock);
+        m->watcher->start_over = true;
+        pthread_mutex_unlock(&m->tree.lock);
+        eventfd_write(m->watcher->wake, 1);
 }
 
 static void unwatch(struct watcher *w, struct node *node)
@@ -306,22 +316,11 @@ static void news_end(struct news *news)
 }
 
 /* Takes back. `again`: what was answered while it was taken back the first time, and arrived later, goes as well. */
-static void tell(struct mirror *m, const struct news *news, bool again)
+static void tell(struct watcher *w, const struct news *news, bool again)
 {
         for (size_t i = 0; i < news->count; i++) {
                 const struct one *one = &news->list[i];
-                uint64_t id = one->node;
-                if (again && one->name && id == NODE_NONE) {
-                        pthread_mutex_lock(&m->tree.lock);
-                        const struct node *parent = node_find(&m->tree, one->parent);
-                        const struct node *node = parent ? node_child(&m->tree, parent, one->name) : NULL;
-                        id = node ? node_id(node) : NODE_NONE;
-                        pthread_mutex_unlock(&m->tree.lock);
-                }
-                if (one->name && one->name[0])
-                        fuse_lowlevel_notify_inval_entry(m->session, one->parent, one->name, strlen(one->name));
-                if (id != NODE_NONE)
-                        fuse_lowlevel_notify_inval_inode(m->session, id, 0, 0);
+                tell_put(w->teller, one->parent, one->name ? memory_string(one->name) : NULL, one->node, again);
         }
 }
 
@@ -362,7 +361,7 @@ static void *watch(void *context)
                                        {.fd = w->inotify, .events = POLLIN},
                                        {.fd = w->mounts, .events = POLLPRI},
                                        {.fd = w->wake, .events = POLLIN}};
-                int ready = poll(fds, 4, before.count ? WATCH_BATCH : -1);
+                int ready = poll(fds, 4, before.count || tell_waits(w->teller) ? WATCH_BATCH : -1);
                 if ((ready < 0 && errno != EINTR) || (ready > 0 && fds[0].revents))
                         break;
                 struct news news = {0};
@@ -381,10 +380,12 @@ static void *watch(void *context)
                                 eventfd_read(w->wake, &count);
                         read_events(m, &news);
                 }
-                tell(m, &before, true);
-                tell(m, &news, false);
-                if (news.drop || before.drop)
+                tell(w, &before, true);
+                tell(w, &news, false);
+                if (news.drop || before.drop) {
+                        tell_wait(w->teller); /* else the overlay above would find them again */
                         drop_names(m);
+                }
                 news_end(&before);
                 before = news;
         }
@@ -400,6 +401,7 @@ void watch_start(struct mirror *m)
         w->stop = eventfd(0, EFD_CLOEXEC);
         w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         w->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        w->teller = tell_start(m);
         m->watcher = w;
         m->tree.released = released;
         m->tree.context = w;
@@ -407,6 +409,7 @@ void watch_start(struct mirror *m)
                 return;
         m->watcher = NULL;
         m->tree.released = NULL;
+        tell_end(w->teller);
         int fds[] = {w->inotify, w->stop, w->wake, w->mounts};
         for (size_t i = 0; i < 4; i++)
                 if (fds[i] >= 0)
@@ -421,6 +424,7 @@ void watch_end(struct mirror *m)
                 return;
         eventfd_write(w->stop, 1);
         pthread_join(w->thread, NULL);
+        tell_end(w->teller);
         m->watcher = NULL;
         m->tree.released = NULL;
         close(w->inotify);

@@ -33,3 +33,5 @@ double watch_directory(struct mirror *m, uint64_t id, int fd, unsigned epoch);
 int watch_above(struct mirror *m, uint64_t id);
 /* Another file stands where this node is, and no event may have told. Lock held. */
 void watch_replaced(struct mirror *m, struct node *node);
+/* Everything that the kernel knows is to be taken back. */
+void watch_start_over(struct mirror *m);

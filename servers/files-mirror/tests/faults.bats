@@ -83,6 +83,21 @@ with_hang()
         leave
 }
 
+@test "what changes beside a file system that does not answer is seen" {
+        with_hang
+        # their lookups hold the lock of the directory, in which names are taken back now
+        for i in 1 2 3; do start within stat "$M/mounts/hung" 2>/dev/null; done
+        within cat "$O/d/1" >/dev/null
+        sleep 0.3
+        for i in 1 2 3; do
+                echo "new $i" >"$OUT/mounts/beside$i"
+                rm "$OUT/d/$i"
+                echo "other text $i" >"$OUT/d/$((i + 10))"
+                seen sh -c "[ ! -e $O/d/$i ] && grep -q 'other text $i' $O/d/$((i + 10))"
+        done
+        leave
+}
+
 @test "little descriptors: a walk needs no more of them than the threads may have" {
         for i in $(seq 500); do mkdir -p "$OUT/$i/a/b"; echo text >"$OUT/$i/a/b/f"; done
         (
