@@ -27,9 +27,10 @@ static _Noreturn void give_up(const struct birth *birth, const struct error *err
 }
 
 /* Everything ends with this process, of which the kernel sees to the rest. */
-static _Noreturn void end(void)
+static _Noreturn void end(struct keep *k)
 {
         kill(-1, SIGKILL);
+        guard_end(&k->guard);
         while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
                 ;
         _exit(0);
@@ -110,14 +111,18 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
         switch ((enum order_type)order->type) {
         case ORDER_ENTER:
                 pid = count >= 2 && !k->stopping ? kernel_fork(0) : -1;
-                if (pid == 0)
+                if (pid == 0) {
+                        guard_end(&k->guard); /* it will wait for names: it must not be what keeps them waiting */
                         attend_session(k, fds[0], fds[1], fds + 2, count - 2, order->flags, (unsigned)order->value);
+                }
                 note(k, order->id, pid, false);
                 break;
         case ORDER_SPAWN:
                 pid = count == 2 && !k->stopping ? kernel_fork(0) : -1;
-                if (pid == 0)
+                if (pid == 0) {
+                        guard_end(&k->guard); /* it will wait for names: it must not be what keeps them waiting */
                         attend_background(k, fds[0], fds[1]);
+                }
                 note(k, order->id, pid, false);
                 break;
         case ORDER_SIGNAL:
@@ -173,12 +178,12 @@ static _Noreturn void live(struct keep *k)
                 struct pollfd fds[3] = {{.fd = k->signals, .events = POLLIN}, {.fd = birth->socket, .events = POLLIN},
                                         {.fd = birth->control, .events = POLLIN}};
                 if (idle_poll(fds, birth->control >= 0 ? 3 : 2) < 0 && errno != EINTR)
-                        end();
+                        end(k);
                 /* The server that shows the main system was killed: nothing inside can go on. The warden says so. */
-                if (birth->control >= 0 && fds[2].revents && !mirror_obey(birth->launch->plan, birth->control, &k->w->lister))
-                        end();
+                if (birth->control >= 0 && fds[2].revents && !mirror_obey(&k->guard, &k->w->lister))
+                        end(k);
                 if (fds[1].revents && !obey(k))
-                        end();
+                        end(k);
                 if (fds[0].revents) {
                         struct signalfd_siginfo info[8];
                         (void)!read(k->signals, info, sizeof info);
@@ -200,8 +205,10 @@ static int keep_only(struct keep *k, struct error *err)
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                 last = kept[i] > last ? kept[i] : last;
+        for (size_t i = 0; i < k->guard.layer_count; i++)
+                last = k->guard.layers[i].mount > last ? k->guard.layers[i].mount : last;
         for (int fd = 3; fd <= last; fd++) {
-                bool keep = false;
+                bool keep = guard_keeps(&k->guard, fd);
                 for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                         keep |= kept[i] == fd;
                 if (!keep)
@@ -214,7 +221,7 @@ static int keep_only(struct keep *k, struct error *err)
 _Noreturn void keep_main(struct birth *birth, struct workplace *w)
 {
         cleanup_error struct error err = ERROR_INIT;
-        struct keep k = {.birth = birth, .w = w, .signals = -1};
+        struct keep k = {.birth = birth, .w = w, .guard = GUARD_NONE, .signals = -1};
         setsid();
         /* Before the first fork, so that all programs are in one domain and may signal each other. */
         if (!birth->launch->plan->session && program_cut_off(&err) < 0)
@@ -227,6 +234,7 @@ _Noreturn void keep_main(struct birth *birth, struct workplace *w)
         k.signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
         if (k.signals < 0)
                 error_sys(&err, errno, "cannot watch processes");
+        guard_start(&k.guard, birth->launch->plan, birth->control);
         if (k.signals < 0 || keep_only(&k, &err) < 0)
                 give_up(birth, &err);
         report_send(birth->socket, REPORT_READY, 0, NULL, -1);

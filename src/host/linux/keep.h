@@ -3,6 +3,7 @@
 #pragma once
 
 #include "host/linux/floor.h"
+#include "host/linux/mirror.h"
 #include "host/linux/workplace.h"
 #include "host/living.h"
 
@@ -17,6 +18,7 @@ struct keep {
         struct birth *birth;
         struct workplace *w;
         struct floor floor;
+        struct guard guard;
         int signals;
         bool stopping;
         struct entry *entries;

@@ -9,6 +9,7 @@
 
 #include <elf.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -152,6 +153,9 @@ static _Noreturn void live(int mirror, int words)
         prctl(PR_SET_NAME, "paddock-lister", 0, 0, 0);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        sigset_t none; /* it ends when all are told to */
+        sigemptyset(&none);
+        kernel_signal_mask(SIG_SETMASK, &none, NULL);
         /* It holds the mirror and its socket, nothing that anybody waits to see closed. */
         int high = fcntl(mirror, F_DUPFD_CLOEXEC, 5), word = fcntl(words, F_DUPFD_CLOEXEC, 5);
         if (high < 0 || word < 0 || dup2(high, 3) < 0 || dup2(word, 4) < 0)

@@ -41,7 +41,8 @@ struct guard {
 void guard_start(struct guard *g, const struct plan *plan, int control);
 /* Is it one of the guard's descriptors? */
 bool guard_keeps(const struct guard *g, int fd);
-/* Requests fail from now on, when the server is dead. To be called before whoever waits for an answer is waited for. */
+/* Requests fail from now on, when the server is dead. To be called before whoever waits for an answer is waited for, and in a
+ * child that will wait itself. */
 void guard_end(struct guard *g);
 
 /* In init, later: takes what the server says. False: it is gone. */
