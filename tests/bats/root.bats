@@ -631,3 +631,42 @@ nobody"
         expect_match '"identity": "root"'
         expect_match '"kind": "mirror"'
 }
+
+# seen_inside SCRIPT - it prints inside, where nothing is known yet, what it prints outside.
+seen_inside()
+{
+        (cd "$OUT/t" && sh -c "$1" | sort) >"$PLACE/outside"
+        as_root -- sh -c "cd '$OUT/t' && { $1; } | sort" >"$PLACE/inside"
+        diff "$PLACE/outside" "$PLACE/inside"
+}
+
+@test "root: what is looked at ahead of a walk is what is there" {
+        needs_ids
+        local i
+
+        mkdir "$OUT/t"
+        for i in $(seq 60); do
+                mkdir -p "$OUT/t/d$i/deep/er"
+                (cd "$OUT/t/d$i" && touch $(seq 40) deep/$(seq -s' deep/' 9) deep/er/x)
+                echo "text $i" >"$OUT/t/d$i/text"
+        done
+        chmod 000 "$OUT/t/d33/deep"
+        chmod 755 "$OUT/t/d33/deep"
+        ln -s d1 "$OUT/t/link"
+        # shellcheck disable=SC2016
+        for how in 'find . -printf "%p %y %s %T@ %m %n\n"' 'ls -lR --time-style=+%s | grep -v ^total' \
+                'for i in $(seq 60); do for k in $(seq 40); do stat -c "%n %s %Y" d$i/$k; done; done' \
+                'seq 60 | xargs -P 12 -I{} sh -c "cd d{} && stat -c \"{} %n %s\" *"' \
+                'cat d*/text; grep -r text . | sort'; do
+                seen_inside "$how"
+        done
+        # while it changes outside, all that stays is seen, and the end is the truth
+        start sh -c 'cd "$1" && while :; do for i in $(seq 60); do touch d$i/new; rm -f d$i/new; done; done' - "$OUT/t"
+        as_root -- sh -c 'cd "$1" && for i in 1 2 3; do find . -name "[0-9]*" -type f | wc -l; done; sleep 2; find . -name new | wc -l' \
+                - "$OUT/t" >"$PLACE/inside" &
+        sleep 2
+        kill -KILL "$started"
+        rm -f "$OUT"/t/d*/new
+        wait $!
+        [ "$(sort -u "$PLACE/inside")" = "$(printf '0\n%s' "$((60 * 49))")" ]
+}

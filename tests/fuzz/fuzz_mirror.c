@@ -7,6 +7,7 @@
  * are read for the ids that they give, and for the text that hidden files have.
  */
 #include "mirror.h"
+#include "hold.h"
 #include "serve.h"
 #include "watch.h"
 
@@ -123,7 +124,7 @@ static void remove_top(void)
 
 static struct mirror *prepare(void)
 {
-        static struct mirror m = {.control = -1, .record = -1, .words = -1, .ids = 65536, .node_limit = 1000};
+        static struct mirror m = {.control = -1, .record = -1, .words = -1, .lister = 1, .ids = 65536, .node_limit = 1000};
         static struct keeps keeps;
         static const struct fuse_custom_io io = {.writev = take_reply, .read = no_request};
         char name[32];
@@ -177,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static struct mirror *m;
         if (!m)
                 m = prepare();
+        node_find(&m->tree, NODE_ROOT)->awaited = size % 2; /* as if its listing had been asked for: lookups are put off */
         while (size >= 3) {
                 uint32_t opcode = kinds[data[0] % (sizeof kinds / sizeof *kinds)];
                 uint64_t node = data[1] < IDS ? ids[data[1]] : data[1] < 128 ? NODE_ROOT : data[1] * 0x100000001ULL;
@@ -210,5 +212,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 }
                 send_request(m, opcode, opcode == FUSE_BATCH_FORGET ? 0 : node, arguments, sent);
         }
+        hold_end(m);
         return 0;
 }

@@ -125,7 +125,7 @@ bool ahead_catch_up(struct ahead *a, const char *path, long names)
 void ahead_walk(struct ahead *a, const char *path)
 {
         cleanup_free char *above = memory_string(path), *room = memory_new(ENTRIES);
-        cleanup_close int first = kernel_open_below(a->root, path, O_PATH | O_NOFOLLOW);
+        cleanup_close int first = kernel_open_below(a->root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
         struct stat st;
         if (first < 0 || fstat(first, &st) < 0)
                 return;
