@@ -3,6 +3,7 @@
 #include "model/chain.h"
 
 #include "base/cleanup.h"
+#include "model/store.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -57,7 +58,7 @@ int chain_store(int dir, const char *name, const struct chain *c, struct error *
         for (size_t i = 0; good && i < c->count; i++)
                 good = fprintf(file, "%s\n", c->ids[i]) > 0;
         if (!good || fflush(file) == EOF || fsync(fileno(file)) < 0 || renameat(dir, fresh, dir, name) < 0)
-                return error_sys(err, errno, "cannot write the chain of layers");
+                return store_full(error_sys(err, errno, "cannot write the chain of layers"), err);
         return 0;
 }
 

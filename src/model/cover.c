@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "model/store.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -124,7 +125,7 @@ int cover_store(int slot, const struct cover *c, struct error *err)
         size_t length = strlen(text);
         cleanup_close int fd = openat(slot, ".cover.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0 || write(fd, text, length) != (ssize_t)length || renameat(slot, ".cover.new", slot, "cover") < 0)
-                return error_sys(err, errno, "cannot write what a slot covers");
+                return store_full(error_sys(err, errno, "cannot write what a slot covers"), err);
         return 0;
 }
 

@@ -75,12 +75,12 @@ int slots_make(int environment, const struct slot *slot, struct error *err)
         }
         cleanup_close int dir = openat(environment, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (dir < 0)
-                return error_sys(err, errno, "cannot make %s", name);
+                return store_full(error_sys(err, errno, "cannot make %s", name), err);
         if (faccessat(dir, "path", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
                 return 0;
         if (!slot->blank && ((mkdirat(dir, "upper", 0700) < 0 && errno != EEXIST) ||
                              (mkdirat(dir, "work", 0700) < 0 && errno != EEXIST)))
-                return error_sys(err, errno, "cannot make %s/upper", name);
+                return store_full(error_sys(err, errno, "cannot make %s/upper", name), err);
         return 1;
 }
 
@@ -98,7 +98,7 @@ int slots_complete(int environment, const struct slot *slot, struct error *err)
         cleanup_close int fd = openat(dir, ".path.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0 || write(fd, line.data, line.length) != (ssize_t)line.length ||
             renameat(dir, ".path.new", dir, "path") < 0)
-                return error_sys(err, errno, "cannot write %s/path", name);
+                return store_full(error_sys(err, errno, "cannot write %s/path", name), err);
         return 0;
 }
 

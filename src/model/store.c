@@ -53,21 +53,29 @@ static char *read_file(int dir, const char *name)
         return text;
 }
 
+int store_full(int result, struct error *err)
+{
+        if (result == -ENOSPC || result == -EDQUOT)
+                error_remedy(err, "the file system of paddock's state is full: `paddock list` shows environments that `paddock rm` can "
+                                  "remove; or set XDG_STATE_HOME to a directory elsewhere");
+        return result;
+}
+
 /* Writes a small file in `dir` whole: under another name first, so that a reader never sees half of it. */
 static int write_file(int dir, const char *name, const char *data, struct error *err)
 {
         cleanup_free char *fresh = memory_format(".%s.%d", name, (int)getpid());
         cleanup_close int fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
-                return error_sys(err, errno, "cannot write %s", name);
+                return store_full(error_sys(err, errno, "cannot write %s", name), err);
         for (size_t done = 0, length = strlen(data); done < length;) {
                 ssize_t n = write(fd, data + done, length - done);
                 if (n < 0 && errno != EINTR)
-                        return error_sys(err, errno, "cannot write %s", name);
+                        return store_full(error_sys(err, errno, "cannot write %s", name), err);
                 done += n > 0 ? (size_t)n : 0;
         }
         if (renameat(dir, fresh, dir, name) < 0)
-                return error_sys(err, errno, "cannot write %s", name);
+                return store_full(error_sys(err, errno, "cannot write %s", name), err);
         return 0;
 }
 
@@ -77,7 +85,7 @@ static int subdirectory(int dir, const char *name, struct error *err)
         int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT) {
                 if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
-                        return error_sys(err, errno, "cannot make directory %s", name);
+                        return store_full(error_sys(err, errno, "cannot make directory %s", name), err);
                 fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         }
         return fd < 0 ? error_sys(err, errno, "cannot open directory %s", name) : fd;
@@ -170,7 +178,7 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
                         if (fd < 0) {
                                 int code = errno;
                                 unlinkat(*tmp, fresh, AT_REMOVEDIR);
-                                return error_sys(err, code, "cannot open a fresh directory in %s/tmp", s->path);
+                                return store_full(error_sys(err, code, "cannot open a fresh directory in %s/tmp", s->path), err);
                         }
                         *name = steal_pointer(&fresh);
                         return fd;
@@ -178,7 +186,7 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
                 if (errno != EEXIST)
                         break;
         }
-        return error_sys(err, errno, "cannot make a directory in %s/tmp", s->path);
+        return store_full(error_sys(err, errno, "cannot make a directory in %s/tmp", s->path), err);
 }
 
 static int taken(const char *name, struct error *err)

@@ -133,3 +133,7 @@ int slots_make(int environment, const struct slot *slot, struct error *err);
 int slots_complete(int environment, const struct slot *slot, struct error *err);
 
 void slots_clear(struct slots *slots);
+
+/* Says what to do about it when something of the state could not be written because its file system is full. Returns what it was
+ * given. */
+int store_full(int result, struct error *err);

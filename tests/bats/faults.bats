@@ -153,6 +153,7 @@ x
 status 0
 '
         expect_match 'paddock: .*No space left'
+        expect_match 'is full: .*paddock rm'
         # where it was made, it is whole; and the full disk has damaged nothing for the time after
         [[ $output != *damaged* ]]
         expect_match 'status 125
