@@ -119,7 +119,7 @@ __paddock_value()
         --net)
                 __paddock_among "$2" inherit none
                 ;;
-        --hostname) ;;
+        --hostname | --limit) ;;
         *)
                 return 1
                 ;;
@@ -132,7 +132,7 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
 
-        takes+='--root --as -a --net --hostname --force --to -g --grace --lines -d --delay --count '
+        takes+='--root --as -a --net --hostname --limit --force --to -g --grace --lines -d --delay --count '
 
         COMPREPLY=()
         __paddock_words
@@ -145,7 +145,7 @@ _paddock()
         case $verb in
         run)
                 options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
-                        --from= --union= --root= --as= --net= --session --hostname=)
+                        --from= --union= --root= --as= --net= --session --hostname= --limit=)
                 ;;
         start) options=() ;;
         stop | restart) options=(-g --grace= -n --now) ;;

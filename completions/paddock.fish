@@ -27,7 +27,7 @@ end
 function __paddock_program_at
     set -l words (commandline -opc)
     set -l waits false
-    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --as --net --hostname
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --as --net --hostname --limit
     for i in (seq 3 (count $words))
         if $waits
             set waits false
@@ -127,6 +127,7 @@ complete $run -l as -x -a 'self root' -d 'who one is inside'
 complete $run -l net -x -a 'inherit none' -d "the main system's network, or only loopback"
 complete $run -l session -d "share the session's sockets: bus, agents, display"
 complete $run -l hostname -x -d 'host name inside'
+complete $run -l limit -x -a 'disk=512M disk=2G' -d 'what its layer may take, watched'
 complete -c paddock -n __paddock_run_program -a '(__paddock_program)'
 
 complete -c paddock -n '__paddock_verb stop restart' -s g -l grace -x -d 'seconds until what has not ended is killed'

@@ -466,10 +466,10 @@ static const struct key {
         {"hostname", read_hostname},
         {"run", read_run},
         {"grants", read_grants},
+        {"limits", parser_limits},
         {"sockets", NULL},
         {"devices", NULL},
         {"channels", NULL},
-        {"limits", NULL},
         {"init", NULL},
         {"nest", NULL},
 };

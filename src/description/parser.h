@@ -41,5 +41,8 @@ void parser_grants(struct parser *p, const struct node *value, const char *key, 
 /* PATH: {grant: ro|rw} in a view. */
 void parser_view_grant(struct parser *p, const struct node *key, const struct node *value);
 
+/* limits.c: the map of `limits:`. */
+void parser_limits(struct parser *p, const struct node *value);
+
 /* load.c: the content of a file ("-": standard input), and the directory that its relative names start from. */
 int description_read(const char *file, struct text *content, char **directory, struct error *err);

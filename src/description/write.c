@@ -212,6 +212,10 @@ char *description_write(const struct environment *e)
                 add_string(&t, e->hostname);
                 text_add(&t, "\n");
         }
+        if (e->disk) {
+                char size[SIZE_WORD];
+                text_addf(&t, "limits: {disk: %s}\n", size_to_word(e->disk, size));
+        }
         bool headed = false;
         for (size_t i = 0; i < e->view.count; i++) {
                 if (e->view.rules[i].by_default)

@@ -83,6 +83,34 @@ int environment_add_program(struct environment *e, const char *name, const char 
         return 0;
 }
 
+static const char size_units[] = "KMGT";
+
+int size_from_word(const char *word, uint64_t *size)
+{
+        uint64_t value = 0;
+        const char *at = word;
+        for (; *at >= '0' && *at <= '9'; at++) {
+                if (value > (UINT64_MAX - 9) / 10)
+                        return -EINVAL;
+                value = value * 10 + (uint64_t)(*at - '0');
+        }
+        const char *unit = *at ? strchr(size_units, *at) : NULL;
+        unsigned bits = unit ? 10 * (unsigned)(unit - size_units + 1) : 0;
+        if (at == word || !value || (*at && (!unit || at[1])) || value > (uint64_t)INT64_MAX >> bits)
+                return -EINVAL;
+        *size = value << bits;
+        return 0;
+}
+
+const char *size_to_word(uint64_t size, char word[SIZE_WORD])
+{
+        unsigned unit = 0;
+        while (unit < 4 && !(size & 1023))
+                size >>= 10, unit++;
+        snprintf(word, SIZE_WORD, "%llu%.*s", (unsigned long long)size, unit ? 1 : 0, unit ? &size_units[unit - 1] : "");
+        return word;
+}
+
 bool environment_name_valid(const char *name)
 {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

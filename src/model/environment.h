@@ -10,6 +10,7 @@
 #include "model/view.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum root_kind {
         ROOT_HOST,      /* the running system */
@@ -47,6 +48,7 @@ struct environment {
         enum network_kind network;
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
         char *hostname; /* NULL: as outside */
+        uint64_t disk;  /* what its layer may take, in bytes; 0: no limit. Watched: nobody enforces it */
         bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
         struct view view;
         struct run_program *programs;
@@ -68,6 +70,11 @@ int restart_from_word(const char *word);
  * already. EEXIST, EINVAL, E2BIG with `err` set. */
 int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc, enum restart_policy restart,
                             struct error *err);
+
+/* Bytes as "512M", "2G", with K, M, G, T for powers of 1024, or as a number; not 0. -EINVAL: it is none. And back, exactly. */
+#define SIZE_WORD 24
+int size_from_word(const char *word, uint64_t *size);
+const char *size_to_word(uint64_t size, char word[SIZE_WORD]);
 
 /* NAME is 1..64 characters of letters, digits, '.', '_', '-', and begins with a letter or digit. */
 bool environment_name_valid(const char *name);

@@ -28,6 +28,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
 }
 
+/* Its limit, or 0. */
+static uint64_t limit_of(struct store *store, const char *name)
+{
+        cleanup_error struct error unheard = ERROR_INIT;
+        cleanup_environment struct environment e = {0};
+        return store_load(store, name, &e, &unheard) == 0 ? e.disk : 0;
+}
+
 static void list_one(const struct request *r, struct store *store, const char *name, json_t *array)
 {
         cleanup_error struct error vanished = ERROR_INIT; /* removed since it was listed */
@@ -40,18 +48,24 @@ static void list_one(const struct request *r, struct store *store, const char *n
                 if (dir >= 0)
                         layer_size(dir, &size, &vanished);
         }
+        uint64_t limit = r->size ? limit_of(store, name) : 0;
         if (array) {
                 json_t *one = json_pack("{s:s, s:s}", "name", name, "state", state);
                 if (r->size) {
                         json_object_set_new(one, "size", json_integer((json_int_t)size.own));
                         json_object_set_new(one, "shared", json_integer((json_int_t)size.shared));
+                        json_object_set_new(one, "limit", limit ? json_integer((json_int_t)limit) : json_null());
                 }
                 json_array_append_new(array, one);
         } else if (r->size) {
                 cleanup_text struct text own = {0}, shared = {0};
                 changes_size(&own, size.own);
                 changes_size(&shared, size.shared);
-                printf("%-24s %-8s %12s %12s\n", name, state, own.data, shared.data);
+                cleanup_text struct text most = {0};
+                if (limit)
+                        changes_size(&most, limit);
+                printf("%-24s %-8s %12s %12s  %s%s\n", name, state, own.data, shared.data, limit ? most.data : "-",
+                       limit && size.own > limit ? ", which is passed" : "");
         } else {
                 printf("%-24s %s\n", name, state);
         }
@@ -79,7 +93,7 @@ int verb_list(int argc, char **argv)
         }
         json_t *array = r.json ? json_array() : NULL;
         if (!r.json && count && r.size)
-                printf("%-24s %-8s %12s %12s\n", "NAME", "STATE", "SIZE", "SHARED");
+                printf("%-24s %-8s %12s %12s  %s\n", "NAME", "STATE", "SIZE", "SHARED", "LIMIT (watched)");
         else if (!r.json && count)
                 printf("%-24s %s\n", "NAME", "STATE");
         if (r.size)

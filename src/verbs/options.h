@@ -8,7 +8,7 @@
 
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
-        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS,
+        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS, OPTION_LIMIT,
 };
 
 #define OPTION_IDENTITY {"as", OPTION_AS, "self|root", 0, "who one is inside (self)", 2}
@@ -26,7 +26,8 @@ enum {
         OPTION_IDENTITY,                                                                                               \
         {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},            \
         {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},                  \
-        {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2}
+        {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                               \
+        {"limit", OPTION_LIMIT, "disk=SIZE", 0, "what its layer may take, watched", 2}
 
 /* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns OPTION_UNKNOWN for a key
  * that is not one of them, 0, or a negative errno with err set. Sets *given when it changed anything. */

@@ -7,6 +7,7 @@
 #include "verbs/request.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
+#include "verbs/watch.h"
 
 #include <signal.h>
 #include <string.h>
@@ -28,6 +29,8 @@ static int override(struct environment *e, const struct environment *with, struc
                 free(e->hostname);
                 e->hostname = memory_string(with->hostname);
         }
+        if (with->disk)
+                e->disk = with->disk;
         for (size_t i = 0; i < with->view.count; i++) {
                 const struct rule *rule = &with->view.rules[i];
                 for (size_t j = 0; j < e->view.count; j++)
@@ -169,6 +172,10 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                 if (why_memory)
                         plan_note(&plan, "the layer is in memory, and its size is limited by it: %s", why_memory);
         }
+        if (r->explain && e->disk) {
+                char size[SIZE_WORD];
+                plan_note(&plan, "the layer's limit of %s is watched, and told when it is passed; nobody enforces it", size_to_word(e->disk, size));
+        }
         if (r->explain) {
                 outcome->status = explain(r, &plan, e, library) << 8; /* as wait() has it */
                 return 0;
@@ -189,7 +196,15 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                                 .join_user = s->join_user, .join_mount = s->join_mount, .join_control = s->join_control,
                                 .ready = s->name ? session_ready : NULL, .over = session_over,
                                 .context = s};
-        return host_run(&launch, outcome, err);
+        struct watch_size watch = WATCH_NONE;
+        if (e->disk && library && s->directory >= 0 && s->join_user < 0)
+                result = library->watch(&watch, s->directory, e->name ? e->name : "this environment", e, err);
+        if (result < 0)
+                return result;
+        result = host_run(&launch, outcome, err);
+        if (watch.pid > 0)
+                library->watched(&watch);
+        return result;
 }
 
 /* Runs what the request asks for. Returns an exit status. */
@@ -204,6 +219,11 @@ static int run_request(struct request *r, const struct library *library)
                 return run_end_like(&outcome);
         if (result == 0)
                 result = describe(r, &s, &e, library, &err);
+        if (result == 0 && e.disk && !library && !r->explain) { /* it is watched by a process that measures layers */
+                session_end(&s, &err);
+                environment_clear(&r->options);
+                return RUN_NEEDS_LIBRARY;
+        }
         if (result == 0 && r->name && !r->explain)
                 result = session_named(&s, r->name, r->rebase, &err);
         if (result == 0)

@@ -149,6 +149,8 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
         json_object_set_new(value, "layer", json_name(layer));
         json_object_set_new(value, "size", json_integer((json_int_t)size->own));
         json_object_set_new(value, "shared", json_integer((json_int_t)size->shared));
+        json_object_set_new(value, "limits", e->disk ? json_pack("{s:{s:I, s:s}}", "disk", "size", (json_int_t)e->disk, "kind", "watched")
+                                                     : json_object());
         json_object_set_new(value, "base", base_of(moved));
         if (e->root == ROOT_DIRECTORY) {
                 bool escaped = !is_utf8(e->root_path);
@@ -194,6 +196,11 @@ static int print_yaml(const struct environment *e, const struct moved *moved, co
                 text_add(&bytes, ", and ");
                 changes_size(&bytes, size->shared);
                 text_add(&bytes, " that may be shared");
+        }
+        if (e->disk) {
+                text_add(&bytes, size->own > e->disk ? "; its limit of " : "; its limit is ");
+                changes_size(&bytes, e->disk);
+                text_add(&bytes, size->own > e->disk ? " is passed (watched, not enforced)" : " (watched, not enforced)");
         }
         description_add_comment(&t, "", "size", bytes.data);
         add_base(&t, moved);

@@ -8,12 +8,13 @@
 #include "verbs/explain.h"
 #include "verbs/review.h"
 #include "verbs/request.h"
+#include "verbs/watch.h"
 
 #include <string.h>
 
 static int run_with_library(int argc, char **argv)
 {
-        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json,
+        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json, .watch = watch_start, .watched = watch_end,
                                                 .review = review};
         return verb_run(argc, argv, &library);
 }

@@ -18,10 +18,14 @@
 
 /* What `run` needs of the libraries that only paddock-verbs has. NULL functions: not here. */
 struct request;
+struct watch_size;
 struct library {
         int (*parse)(struct request *r, int argc, char **argv);
         int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
         void (*explain)(const struct plan *plan, const struct environment *e);
+        /* Watches the layer of the environment whose directory is open, if it has a limit, until the second. */
+        int (*watch)(struct watch_size *watch, int directory, const char *name, const struct environment *e, struct error *err);
+        void (*watched)(struct watch_size *watch);
         int (*review)(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library));
 };
 

@@ -328,3 +328,36 @@ x" ]; echo mine >d/f'
         run "$PADDOCK" list --size
         expect_match 'env +stopped +[0-9.]+ KiB +1\.[0-9] MiB'
 }
+
+@test "space: a limit is watched, told when it is passed, and never said to be enforced" {
+        needs_user
+        "$PADDOCK" create env
+        run "$PADDOCK" run -n env --limit disk=500K sh -ec 'head -c 100000 /dev/urandom >f; ls /proc/self/fd'
+        expect_status 0
+        expect_output "$("$PADDOCK" run -n env ls /proc/self/fd)" # it is handed no descriptor more
+        run "$PADDOCK" run -n env sh -ec 'head -c 900000 /dev/urandom >g'
+        expect_status 0
+        [[ $output != *limit* ]] # that limit was of one run
+        printf 'name: lim\nlimits: {disk: 500K}\n' >"$OUT/d.yaml"
+        "$PADDOCK" create -f "$OUT/d.yaml"
+        run "$PADDOCK" run -n lim -- sh -ec 'mkdir d; head -c 900000 /dev/urandom >d/f; chmod 0 d/f d; echo works'
+        expect_status 0
+        expect_match 'works'
+        expect_match "paddock: the layer of 'lim' takes .* KiB, more than its limit of 500.0 KiB, which is watched and not enforced"
+        run "$PADDOCK" show lim
+        expect_match '# size: .*its limit of 500.0 KiB is passed \(watched, not enforced\)'
+        expect_match 'limits: \{disk: 500K\}'
+        run "$PADDOCK" list --size
+        expect_match 'lim +stopped .* 500.0 KiB, which is passed'
+        "$PADDOCK" list --size --json | grep -q '"limit": 512000'
+        run "$PADDOCK" run --explain -n lim true
+        expect_match "limit of 500K is watched, and told when it is passed; nobody enforces it"
+        fails 'takes the form disk=SIZE' run --limit disk=lots true
+        # While it runs, too.
+        start inside -n lim sh -c 'touch "$OUT/on"; chmod 700 d; head -c 100000 /dev/urandom >d/g; until [ -e "$OUT/end" ]; do sleep 0.1; done' 2>"$OUT/says"
+        eventually grep -q 'more than its limit' "$OUT/says"
+        "$PADDOCK" rm lim 2>/dev/null && false
+        kill "$started"
+        wait "$started" || true
+        eventually "$PADDOCK" rm lim
+}

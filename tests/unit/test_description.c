@@ -42,7 +42,7 @@ static const struct bad {
         {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
         {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
         {"something: 1\n",
-         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, run, grants\n"},
+         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, run, grants, limits\n"},
         {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
         {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
         {"name: a\n\"name\": b\n? name\n: c\n",
@@ -54,7 +54,13 @@ static const struct bad {
         {"sockets: {serve: [./s]}\n", "f:1:1: 'sockets'" LATER},
         {"devices: [/dev/dri]\n", "f:1:1: 'devices'" LATER},
         {"channels: {inbox: files}\n", "f:1:1: 'channels'" LATER},
-        {"limits: {memory: 512M}\n", "f:1:1: 'limits'" LATER},
+        {"limits: {memory: 512M}\n", "f:1:10: 'memory'" LATER},
+        {"limits: 2G\n", "f:1:9: 'limits' takes a map, as {disk: 2G}\n"},
+        {"limits: {disc: 2G}\n", "f:1:10: unknown limit 'disc'; did you mean 'disk'?\n"},
+        {"limits: {disk: 2 GB}\n", "f:1:16: '2 GB' is no size: it is written as 512M, 2G or a number of bytes\n"},
+        {"limits: {disk: 0}\n", "f:1:16: '0' is no size: it is written as 512M, 2G or a number of bytes\n"},
+        {"limits: {disk: 99999999999T}\n", "f:1:16: '99999999999T' is no size: it is written as 512M, 2G or a number of bytes\n"},
+        {"limits: {disk: }\n", "f:1:10: 'disk' has no value: it takes a size, as 512M or 2G\n"},
         {"init: [/sbin/init]\n", "f:1:1: 'init'" LATER},
         {"nest: yes\n", "f:1:1: 'nest'" LATER},
         /* values */
@@ -198,7 +204,7 @@ static const struct bad {
          "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
         {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
         {"\"k\\u202ey\\e[31m\": 1\n", "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, "
-                                      "view, network, session, hostname, run, grants\n"},
+                                      "view, network, session, hostname, run, grants, limits\n"},
 };
 
 static void test_bad(void **state)
@@ -276,6 +282,8 @@ static const struct good {
          "root: host\nidentity: root\nnetwork: inherit\nsession: no\n"},
         {"root: empty\nidentity: self\nnetwork: none\nsession: true\nhostname: a.b-c\n",
          "root: empty\nidentity: self\nnetwork: none\nsession: yes\nhostname: a.b-c\n"},
+        {"limits: {disk: 2048K}\n", "root: host\nidentity: self\nnetwork: inherit\nsession: no\nlimits: {disk: 2M}\n"},
+        {"limits: {disk: 1000}\n", "root: host\nidentity: self\nnetwork: inherit\nsession: no\nlimits: {disk: 1000}\n"},
         {"root: ./t/.//u//\n", "root: /d/t/u\nidentity: self\nnetwork: inherit\nsession: no\n"},
         {"root: ~\n", "root: \"~\"\nidentity: self\nnetwork: inherit\nsession: no\n"},
         {"root: /\n", "root: /\nidentity: self\nnetwork: inherit\nsession: no\n"},

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The limit of a layer's size, watched while the environment runs: see watch.h. */
+#include "verbs/watch.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "host/host.h"
+#include "layer/size.h"
+#include "verbs/changes.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define EVERY 2000 /* ms between two measurements, and */
+#define RATIO 20   /* so many times what one takes: a large layer costs no more than a twentieth of a processor */
+
+struct watching {
+        int directory, end; /* `end`: closed when the run is over */
+        uint64_t limit;
+        const char *name;
+        bool told;
+};
+
+static long long now_ms(void)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static void measure(struct watching *w)
+{
+        struct layer_size size = {0};
+        cleanup_error struct error unheard = ERROR_INIT;
+        if (layer_size(w->directory, &size, &unheard) < 0)
+                return;
+        bool over = size.own > w->limit;
+        if (over && !w->told) {
+                cleanup_text struct text has = {0}, limit = {0};
+                changes_size(&has, size.own);
+                changes_size(&limit, w->limit);
+                fprintf(stderr, "paddock: the layer of '%s' takes %s, more than its limit of %s, which is watched and not enforced\n", w->name,
+                        has.data, limit.data);
+        }
+        w->told = over;
+}
+
+static int watch(void *context, int owners)
+{
+        struct watching *w = context;
+        (void)owners;
+        for (long long pause = EVERY;;) {
+                struct pollfd end = {.fd = w->end, .events = POLLIN};
+                int ended = poll(&end, 1, (int)pause);
+                long long began = now_ms();
+                measure(w);
+                if (ended)
+                        return 0;
+                long long took = now_ms() - began;
+                pause = took * RATIO > EVERY ? took * RATIO : EVERY;
+        }
+}
+
+int watch_start(struct watch_size *w, int directory, const char *name, const struct environment *e, struct error *err)
+{
+        int ends[2];
+        *w = WATCH_NONE;
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return error_sys(err, errno, "cannot make a pipe");
+        w->pid = fork();
+        if (w->pid == 0) {
+                /* Keys are for the program, and a pipe that nobody reads must not end what is told at the end. */
+                static const int ignored[] = {SIGINT, SIGQUIT, SIGTSTP, SIGPIPE, SIGHUP, SIGTERM};
+                for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+                        signal(ignored[i], SIG_IGN);
+                close(ends[1]);
+                struct watching watching = {.directory = directory, .end = ends[0], .limit = e->disk, .name = name};
+                cleanup_error struct error unheard = ERROR_INIT;
+                if (e->identity == IDENTITY_ROOT && geteuid() != 0 && host_inside(watch, &watching, &unheard) >= 0)
+                        _exit(0);
+                host_read_everything();
+                _exit(watch(&watching, -1));
+        }
+        close(ends[0]);
+        w->end = ends[1];
+        if (w->pid < 0)
+                return error_sys(err, errno, "cannot make a process to watch the layer's size");
+        return 0;
+}
+
+void watch_end(struct watch_size *w)
+{
+        if (w->end >= 0)
+                close(w->end);
+        while (w->pid > 0 && waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        *w = WATCH_NONE;
+}
