@@ -64,6 +64,17 @@ static int watch(void *context, int owners)
         }
 }
 
+/* The locks of the run are held by whoever has their descriptors. */
+static void keep_only(int a, int b)
+{
+        unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+        if (low > 3)
+                close_range(3, low - 1, 0);
+        if (high > low + 1)
+                close_range(low + 1, high - 1, 0);
+        close_range(high + 1, ~0U, 0);
+}
+
 int watch_start(struct watch_size *w, int directory, const char *name, const struct environment *e, struct error *err)
 {
         int ends[2];
@@ -76,7 +87,7 @@ int watch_start(struct watch_size *w, int directory, const char *name, const str
                 static const int ignored[] = {SIGINT, SIGQUIT, SIGTSTP, SIGPIPE, SIGHUP, SIGTERM};
                 for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
                         signal(ignored[i], SIG_IGN);
-                close(ends[1]);
+                keep_only(directory, ends[0]);
                 struct watching watching = {.directory = directory, .end = ends[0], .limit = e->disk, .name = name};
                 cleanup_error struct error unheard = ERROR_INIT;
                 if (e->identity == IDENTITY_ROOT && geteuid() != 0 && host_inside(watch, &watching, &unheard) >= 0)
