@@ -49,6 +49,9 @@ int verb_start_words(int argc, char **argv);
 int verb_enter_words(int argc, char **argv);
 /* Executes `paddock` with these words ("paddock" first). Returns only when that fails: an exit status. */
 int execute_paddock(char **argv);
+int verb_grant(int argc, char **argv);
+int verb_revoke(int argc, char **argv);
+int verb_grants(int argc, char **argv);
 int verb_create(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_show(int argc, char **argv);

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Giving rights: see granting.h. */
+#include "verbs/granting.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "host/living.h"
+#include "host/resource.h"
+#include "model/kept.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SOCKETS "sockets" /* directory of the environment: names of sockets while they are granted */
+
+int granting_open(struct granting *g, const char *name, struct error *err)
+{
+        g->name = name;
+        int result = environment_name_check(name, err);
+        if (result == 0)
+                result = store_open(&g->store, err);
+        if (result == 0)
+                result = store_load(&g->store, name, &g->environment, err);
+        if (result == 0)
+                result = g->directory = store_open_environment(&g->store, name, err);
+        if (result < 0)
+                return result;
+        result = client_open(&g->client, g->directory, err);
+        if (result < 0 && err->code)
+                return error_context(err, "environment '%s'", name);
+        return 0;
+}
+
+void granting_close(struct granting *g)
+{
+        client_close(&g->client);
+        environment_clear(&g->environment);
+        if (g->directory >= 0)
+                close(g->directory);
+        store_close(&g->store);
+        *g = GRANTING_INIT;
+}
+
+int granting_needs_warden(const struct granting *g, struct error *err)
+{
+        if (g->client.socket >= 0)
+                return 0;
+        error_set(err, ESRCH, "environment '%s' is not started", g->name);
+        return error_remedy(err, "`paddock start %s` starts it; `paddock grant --keep` has it granted at the next start", g->name);
+}
+
+char *granting_path(const char *path)
+{
+        const char *home = getenv("HOME");
+        cleanup_free char *cwd = getcwd(NULL, 0);
+        if (path[0] == '~' && (!path[1] || path[1] == '/') && home && home[0] == '/')
+                return path[1] ? memory_format("%s%s", home, path + 1) : memory_string(home);
+        return path[0] == '/' || !cwd ? memory_string(path) : path_join(cwd, path);
+}
+
+int granting_sets(struct grant_sets *sets, struct error *err)
+{
+        cleanup_text struct text problems = {0};
+        int result = grant_sets_load(sets, &problems, err);
+        if (problems.length)
+                fputs(problems.data, stderr);
+        return result;
+}
+
+char *granting_user(void)
+{
+        struct passwd *entry = getpwuid(getuid());
+        return entry ? memory_string(entry->pw_name) : memory_format("uid %u", (unsigned)getuid());
+}
+
+char *granting_time(long long when)
+{
+        time_t then = (time_t)when, now = time(NULL);
+        struct tm a, b;
+        char text[64];
+        if (!localtime_r(&then, &a) || !localtime_r(&now, &b))
+                return memory_format("%lld", when);
+        bool today = a.tm_year == b.tm_year && a.tm_yday == b.tm_yday;
+        strftime(text, sizeof text, today ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &a);
+        return memory_string(text);
+}
+
+char *granting_line(const struct grant *grant)
+{
+        struct text t = {0};
+        text_add_escaped(&t, grant->resource);
+        bool socket = grant->kind == RESOURCE_SOCKET;
+        text_addf(&t, " (%s%s%s%s): %s", resource_word(grant->kind), socket ? "" : ", ", socket ? "" : mode_word(grant->writable),
+                  grant->noexec ? ", no-exec" : "",
+                  grant->plain ? "plain, what is open stays open when it is revoked" : "revocable");
+        if (grant->inside && strcmp(grant->inside, grant->resource) != 0) {
+                text_add(&t, ", at ");
+                text_add_escaped(&t, grant->inside);
+        }
+        if (grant->to)
+                text_addf(&t, ", to %s", grant->to);
+        if (grant->expiry == EXPIRY_TIME) {
+                cleanup_free char *when = granting_time(grant->seconds);
+                text_addf(&t, ", until %s", when);
+        }
+        if (grant->once)
+                text_add(&t, ", once");
+        if (grant->keep)
+                text_add(&t, ", kept");
+        return t.data;
+}
+
+/* ---- one request ---- */
+
+struct parcel {
+        int fds[3];
+        size_t count;
+        char name[64]; /* of the socket in SOCKETS, or "" */
+        int sockets;   /* that directory */
+};
+
+static void parcel_clear(struct parcel *p)
+{
+        for (size_t i = 0; i < p->count; i++)
+                close(p->fds[i]);
+        if (p->name[0])
+                unlinkat(p->sockets, p->name, 0);
+        if (p->sockets >= 0)
+                close(p->sockets);
+        *p = (struct parcel){.sockets = -1};
+}
+
+/* What is sent along. */
+static int pack(struct parcel *p, struct granting *g, const struct resource *r, const struct grant *grant, struct error *err)
+{
+        int fd = grant->plain ? host_resource_mount(r, grant->writable || r->kind == RESOURCE_SOCKET, grant->noexec, err)
+                              : fcntl(r->fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return err->code ? fd : error_sys(err, errno, "cannot hand it on");
+        p->fds[p->count++] = fd;
+        if (grant->plain || r->kind != RESOURCE_SOCKET)
+                return 0;
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        mkdirat(g->directory, SOCKETS, 0700);
+        p->sockets = openat(g->directory, SOCKETS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (p->sockets < 0)
+                return error_sys(err, errno, "cannot make a place for sockets in the environment's directory");
+        snprintf(p->name, sizeof p->name, "%d-%lld.%09ld", (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
+        int tree = -1, listening = host_resource_listen(r, p->sockets, p->name, &tree, err);
+        if (listening < 0)
+                return listening;
+        p->fds[p->count++] = listening;
+        p->fds[p->count++] = tree;
+        return 0;
+}
+
+static void describe(struct message_out *m, const struct grant *g, const char *by)
+{
+        message_text(m, TAG_RESOURCE, g->resource);
+        message_text(m, TAG_INSIDE, grant_inside(g));
+        message_number(m, TAG_KIND, g->kind == RESOURCE_TREE ? GRANT_TREE : g->kind == RESOURCE_FILE ? GRANT_FILE : GRANT_SOCKET);
+        message_number(m, TAG_MODE, g->writable ? GRANT_RW : GRANT_RO);
+        message_number(m, TAG_FLAGS, (g->noexec ? GRANT_NOEXEC : 0u) | (g->plain ? GRANT_PLAIN : 0u) | (g->keep ? GRANT_KEEP : 0u) |
+                                             (g->once ? GRANT_ONCE : 0u) | (g->locked ? GRANT_LOCKED : 0u));
+        if (g->expiry == EXPIRY_SPAN) {
+                message_number(m, TAG_EXPIRY, (uint64_t)(host_clock() / 1000 + g->seconds));
+                message_number(m, TAG_CLOCK, CLOCK_OF_BOOT);
+        } else if (g->expiry == EXPIRY_TIME) {
+                message_number(m, TAG_EXPIRY, (uint64_t)g->seconds);
+                message_number(m, TAG_CLOCK, CLOCK_OF_DAY);
+        }
+        message_text(m, TAG_SET, g->set);
+        message_text(m, TAG_BY, by);
+        message_text(m, TAG_TO, g->to);
+}
+
+/* Starts the server that the warden lacks. */
+static int bring_server(struct granting *g, bool sockets, struct error *err)
+{
+        cleanup_close int server = host_grant_server(sockets, err);
+        if (server < 0)
+                return server;
+        message_number(client_begin(&g->client, MESSAGE_SERVER), TAG_KIND, sockets ? GRANT_SOCKET : GRANT_TREE);
+        int result = client_call(&g->client, &server, 1, err);
+        if (result == -EEXIST) { /* another was faster */
+                error_clear(err);
+                result = 1;
+        }
+        return result;
+}
+
+int granting_give(struct granting *g, const struct grant *asked, const char *by, uint64_t *id, struct error *err)
+{
+        cleanup_resource struct resource r = RESOURCE_NONE;
+        cleanup_grant struct grant grant;
+        cleanup_free char *path = granting_path(asked->resource), *state = store_path();
+        struct parcel parcel = {.sockets = -1};
+        grant_copy(&grant, asked);
+        int result = host_resource_open(&r, path, grant.writable, state, err);
+        if (result < 0)
+                return result;
+        if (r.linked && !asked->set) {
+                cleanup_free char *shown = text_escape(r.path);
+                fprintf(stderr, "paddock: what is granted is %s\n", shown);
+        }
+        free(grant.resource);
+        grant.resource = memory_string(r.path);
+        grant.kind = r.kind;
+        if (grant.inside) {
+                cleanup_free char *place = granting_path(grant.inside);
+                free(grant.inside);
+                grant.inside = path_clean("/", place);
+        }
+        for (int tries = 0; tries < 3; tries++) {
+                result = pack(&parcel, g, &r, &grant, err);
+                if (result == 0) {
+                        describe(client_begin(&g->client, MESSAGE_GRANT), &grant, by);
+                        result = client_call(&g->client, parcel.fds, parcel.count, err);
+                }
+                uint64_t need = 0;
+                bool again = result < 0 && g->client.socket >= 0 && g->client.answer.header.type == MESSAGE_ERROR &&
+                             message_get_number(&g->client.answer, TAG_NEED, &need);
+                parcel_clear(&parcel);
+                if (!again)
+                        break;
+                error_clear(err);
+                result = bring_server(g, need == GRANT_SOCKET, err);
+                if (result < 0)
+                        break;
+        }
+        if (result > 0 && id)
+                message_get_number(&g->client.answer, TAG_GRANT, id);
+        return result < 0 ? result : 0;
+}
+
+int granting_again(struct granting *g)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_grant_sets struct grant_sets sets = {0};
+        cleanup_grant_list struct grant_list list = {0}, kept = {0};
+        int failed = 0, result = 0;
+        bool needs_sets = false;
+        for (size_t i = 0; i < g->environment.grants.count; i++)
+                needs_sets |= !g->environment.grants.grants[i].resource;
+        if (needs_sets)
+                result = granting_sets(&sets, &err);
+        if (result == 0)
+                result = grant_sets_expand(&sets, &g->environment.grants, &list, &err);
+        if (result < 0) {
+                error_print(stderr, &err);
+                error_clear(&err);
+                failed = -1;
+        }
+        if (kept_load(g->directory, &kept, &err) < 0) {
+                error_print(stderr, &err);
+                error_clear(&err);
+                failed = -1;
+        }
+        /* Outer ones first, so that none covers another. */
+        size_t total = list.count + kept.count;
+        const struct grant **all = memory_grow(NULL, total + 1, sizeof *all);
+        for (size_t i = 0; i < total; i++)
+                all[i] = i < list.count ? &list.grants[i] : &kept.grants[i - list.count];
+        for (size_t i = 1; i < total; i++)
+                for (size_t j = i; j && strlen(grant_inside(all[j])) < strlen(grant_inside(all[j - 1])); j--) {
+                        const struct grant *swap = all[j];
+                        all[j] = all[j - 1];
+                        all[j - 1] = swap;
+                }
+        for (size_t i = 0; i < total; i++) {
+                if (all[i]->expiry == EXPIRY_TIME && all[i]->seconds <= time(NULL))
+                        continue;
+                if (granting_give(g, all[i], all[i]->keep ? "kept" : "description", NULL, &err) < 0) {
+                        error_context(&err, "not granted");
+                        error_print(stderr, &err);
+                        error_clear(&err);
+                        failed = -1;
+                }
+        }
+        free(all);
+        return failed;
+}
