@@ -272,7 +272,10 @@ int granting_again(struct granting *g)
                         all[j - 1] = swap;
                 }
         for (size_t i = 0; i < total; i++) {
-                if (all[i]->expiry == EXPIRY_TIME && all[i]->seconds <= time(NULL))
+                bool over = all[i]->expiry == EXPIRY_TIME && all[i]->seconds <= time(NULL);
+                for (size_t j = 0; all[i]->keep && j < list.count; j++) /* the description says it as well */
+                        over |= strcmp(grant_inside(&list.grants[j]), grant_inside(all[i])) == 0;
+                if (over)
                         continue;
                 if (granting_give(g, all[i], all[i]->keep ? "kept" : "description", NULL, &err) < 0) {
                         error_context(&err, "not granted");
@@ -282,5 +285,10 @@ int granting_again(struct granting *g)
                 }
         }
         free(all);
+        client_begin(&g->client, MESSAGE_BEGIN);
+        if (client_call(&g->client, NULL, 0, &err) < 0) {
+                error_print(stderr, &err);
+                failed = -1;
+        }
         return failed;
 }

@@ -14,7 +14,7 @@
 
 struct request {
         const char *name;
-        bool follow;
+        bool follow, audit;
         long lines; /* -1: all */
 };
 
@@ -30,6 +30,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 r->lines = strtol(arg, &end, 10);
                 if (!*arg || *end || r->lines < 0)
                         argp_error(state, "--lines %s: it takes a number", arg);
+                return 0;
+        case 'a':
+                r->audit = true;
                 return 0;
         case ARGP_KEY_ARG:
                 if (r->name)
@@ -97,7 +100,7 @@ static int open_log(int directory, const char *name)
 }
 
 /* Prints what is added, until the environment has stopped. */
-static int follow(struct store *store, const char *name, int directory, int file, off_t offset, bool terminal)
+static int follow(struct store *store, const char *name, int directory, const char *log, int file, off_t offset, bool terminal)
 {
         cleanup_error struct error gone = ERROR_INIT;
         for (bool running = true; running;) {
@@ -106,7 +109,7 @@ static int follow(struct store *store, const char *name, int directory, int file
                 if (file >= 0 && print_from(file, &offset, terminal) < 0)
                         return EXIT_PADDOCK;
                 /* It has become log.1: all of it was printed, and another one was begun. */
-                cleanup_close int fresh = open_log(directory, "log");
+                cleanup_close int fresh = open_log(directory, log);
                 if (fresh >= 0 && fstat(fresh, &now) == 0 && (file < 0 || fstat(file, &ours) < 0 || now.st_ino != ours.st_ino)) {
                         if (file >= 0 && print_from(file, &offset, terminal) < 0)
                                 return EXIT_PADDOCK;
@@ -127,6 +130,7 @@ int verb_logs(int argc, char **argv)
 {
         static const struct argp_option options[] = {{"follow", 'f', NULL, 0, "go on as more is written, until the environment stops", 0},
                                                      {"lines", 'n', "NUMBER", 0, "the last ones only", 0},
+                                                     {"audit", 'a', NULL, 0, "what became of grants instead, a JSON object a line", 0},
                                                      {0}};
         static const struct argp argp = {options, parse, "NAME",
                                          "Print what the programs that an environment runs in the background wrote on standard output and "
@@ -145,8 +149,9 @@ int verb_logs(int argc, char **argv)
                 return EXIT_PADDOCK;
         }
         bool terminal = isatty(1);
-        cleanup_close int older = open_log(directory, "log.1");
-        int file = open_log(directory, "log");
+        const char *log = r.audit ? "audit.jsonl" : "log";
+        cleanup_close int older = r.audit ? -1 : open_log(directory, "log.1");
+        int file = open_log(directory, log);
         off_t offset = 0, older_offset = 0;
         bool with_older = r.lines < 0;
         if (r.lines >= 0) {
@@ -160,7 +165,7 @@ int verb_logs(int argc, char **argv)
         if (file >= 0 && print_from(file, &offset, terminal) < 0)
                 return EXIT_PADDOCK;
         if (r.follow)
-                return follow(&store, r.name, directory, file, offset, terminal);
+                return follow(&store, r.name, directory, log, file, offset, terminal);
         if (file >= 0)
                 close(file);
         return 0;

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-static _Noreturn void execute_verbs(char **argv)
+_Noreturn void execute_verbs(char **argv)
 {
         char self[4097];
         ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);

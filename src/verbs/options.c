@@ -91,6 +91,20 @@ static int set_root(struct environment *e, const char *arg, const char *cwd, str
         return e->root == ROOT_DIRECTORY && !e->root_path ? -err->code : 0;
 }
 
+/* PATH, PATH:ro or PATH:rw */
+static int add_grant(struct environment *e, const char *arg, const char *cwd, struct error *err)
+{
+        cleanup_grant struct grant g = {0};
+        cleanup_free char *path = memory_string(arg);
+        size_t length = strlen(path);
+        int mode = length > 3 && path[length - 3] == ':' ? mode_from_word(path + length - 2) : -1;
+        if (mode >= 0)
+                path[length - 3] = '\0';
+        g.writable = mode == 1;
+        g.resource = absolute(path, cwd, err);
+        return g.resource ? grant_list_add(&e->grants, &g, err) : -err->code;
+}
+
 int option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err)
 {
         int result = 0;
@@ -98,6 +112,9 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
         case OPTION_PRIVATE: case OPTION_MIRROR: case OPTION_SHARE: case OPTION_EMPTY: case OPTION_HIDE:
         case OPTION_FROM: case OPTION_UNION:
                 result = add_rule(e, (enum rule_kind)(key - OPTION_PRIVATE), arg, cwd, err);
+                break;
+        case OPTION_GRANT:
+                result = add_grant(e, arg, cwd, err);
                 break;
         case OPTION_ROOT:
                 result = set_root(e, arg, cwd, err);

@@ -8,7 +8,7 @@
 
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
-        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS, OPTION_LIMIT,
+        OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS, OPTION_LIMIT, OPTION_GRANT,
 };
 
 #define OPTION_IDENTITY {"as", OPTION_AS, "self|root", 0, "who one is inside (self)", 2}
@@ -22,6 +22,7 @@ enum {
         {"hide", OPTION_HIDE, "PATH", 0, "the name is not there", 1},                                                  \
         {"from", OPTION_FROM, "PATH=SRC", 0, "PATH is answered from SRC", 1},                                          \
         {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},               \
+        {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},                      \
         {"root", OPTION_ROOT, "host|empty|DIR", 0, "what the rules lie on (host)", 2},                                 \
         OPTION_IDENTITY,                                                                                               \
         {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},            \

@@ -41,6 +41,11 @@ static int override(struct environment *e, const struct environment *with, struc
                 if (result < 0)
                         return result;
         }
+        for (size_t i = 0; i < with->grants.count; i++) {
+                int result = grant_list_add(&e->grants, &with->grants.grants[i], err);
+                if (result < 0)
+                        return result;
+        }
         return 0;
 }
 
@@ -223,6 +228,13 @@ static int run_request(struct request *r, const struct library *library)
                 session_end(&s, &err);
                 environment_clear(&r->options);
                 return RUN_NEEDS_LIBRARY;
+        }
+        if (result == 0 && e.grants.count && !r->explain) { /* rights need a warden */
+                int status = library ? library->granted(r, &e) : RUN_NEEDS_LIBRARY;
+                cleanup_error struct error none = ERROR_INIT;
+                session_end(&s, &none);
+                environment_clear(&r->options);
+                return status;
         }
         if (result == 0 && r->name && !r->explain)
                 result = session_named(&s, r->name, r->rebase, &err);

@@ -49,6 +49,12 @@ static int record_view(int directory, const struct system *system, const struct 
         return live_store(directory, &live, e, err);
 }
 
+/* Is something to be granted when it has started? */
+static bool has_grants(int directory, const struct environment *e)
+{
+        return e->grants.count || faccessat(directory, "grants", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* The environment with its programs, made and handed over. 0; 1: it is started already. */
 static int make(struct session *s, const char *name, int to_warden, struct error *err)
 {
@@ -105,7 +111,7 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         result = host_start(&launch, &living, err);
         if (result == 0) {
                 struct handover h = {.directory = s->directory, .init_socket = living.socket, .listening = listening, .lock = lock,
-                                     .init = living.init, .name = e.name, .environment = &e};
+                                     .init = living.init, .name = e.name, .environment = &e, .waits = has_grants(s->directory, &e)};
                 result = warden_hand_over(to_warden, &h, err);
                 close(living.socket);
         }
@@ -178,6 +184,29 @@ static _Noreturn void warden(const char *name, int waiting)
         _exit(EXIT_PADDOCK);
 }
 
+/* Gives what the description and --keep say; the programs of `run:` wait for that. */
+static int give_grants(const char *name)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        cleanup_environment struct environment e = {0};
+        cleanup_store struct store store = STORE_CLOSED;
+        cleanup_close int directory = -1;
+        int result = store_open_existing(&store, &err);
+        if (result == 0)
+                result = store_load(&store, name, &e, &err);
+        if (result == 0)
+                result = directory = store_open_environment(&store, name, &err);
+        if (result < 0 || !has_grants(directory, &e))
+                return 0;
+        pid_t pid = fork();
+        if (pid == 0)
+                execute_verbs((char *[]){(char *)"paddock", (char *)"grant", (char *)"--again", (char *)name, NULL});
+        int status = 0;
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_PADDOCK;
+}
+
 int verb_start(int argc, char **argv)
 {
         if (argc != 2 || argv[1][0] == '-')
@@ -199,7 +228,7 @@ int verb_start(int argc, char **argv)
         if (word == WORD_ALREADY)
                 fprintf(stderr, "paddock: environment '%s' is started already\n", argv[1]);
         if (word)
-                return 0;
+                return word == WORD_STARTED ? give_grants(argv[1]) : 0;
         int status = 0;
         while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;

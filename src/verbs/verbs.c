@@ -6,6 +6,7 @@
 #include "config.h"
 #include "description/description.h"
 #include "verbs/explain.h"
+#include "verbs/granted.h"
 #include "verbs/review.h"
 #include "verbs/request.h"
 #include "verbs/watch.h"
@@ -15,7 +16,7 @@
 static int run_with_library(int argc, char **argv)
 {
         static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json, .watch = watch_start, .watched = watch_end,
-                                                .review = review};
+                                                .review = review, .granted = granted};
         return verb_run(argc, argv, &library);
 }
 

@@ -26,6 +26,7 @@ struct library {
         /* Watches the layer of the environment whose directory is open, if it has a limit, until the second. */
         int (*watch)(struct watch_size *watch, int directory, const char *name, const struct environment *e, struct error *err);
         void (*watched)(struct watch_size *watch);
+        int (*granted)(struct request *r, struct environment *e);
         int (*review)(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library));
 };
 
@@ -49,6 +50,8 @@ int verb_start_words(int argc, char **argv);
 int verb_enter_words(int argc, char **argv);
 /* Executes `paddock` with these words ("paddock" first). Returns only when that fails: an exit status. */
 int execute_paddock(char **argv);
+/* main.c, of `paddock` alone: becomes paddock-verbs. */
+_Noreturn void execute_verbs(char **argv);
 int verb_grant(int argc, char **argv);
 int verb_revoke(int argc, char **argv);
 int verb_grants(int argc, char **argv);

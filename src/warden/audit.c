@@ -38,7 +38,8 @@ static void add_time(struct text *t, const char *key, time_t when)
 
 static void add_right(struct text *t, const struct right *r)
 {
-        text_addf(t, ", \"id\": %llu", (unsigned long long)r->id);
+        if (r->id)
+                text_addf(t, ", \"id\": %llu", (unsigned long long)r->id);
         add(t, "resource", r->grant.resource);
         add(t, "inside", r->grant.inside);
         add(t, "kind", resource_word(r->grant.kind));

@@ -289,6 +289,11 @@ static void answer(struct warden *w, struct connection *c, const struct message 
         case MESSAGE_WAIT:
                 request_wait(w, asker, m);
                 break;
+        case MESSAGE_BEGIN:
+                if (w->waits)
+                        sessions_start(w);
+                warden_send(w, asker, warden_answer(w, asker, MESSAGE_BEGIN, 0));
+                break;
         case MESSAGE_GRANT:
         case MESSAGE_REVOKE:
         case MESSAGE_GRANTS:

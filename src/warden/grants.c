@@ -141,7 +141,11 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
         const char *inside = fresh->grant.inside;
         for (size_t i = 0; i < g->count; i++) {
                 const struct right *r = g->rights[i];
-                if (r->state == RIGHT_ENDING || !path_is_below(r->grant.inside, inside))
+                bool covers = path_is_below(r->grant.inside, inside);
+                /* Another right on a part of what is locked would say something else about it. */
+                bool touches = r->grant.locked && !fresh->grant.locked &&
+                               (path_is_below(inside, r->grant.inside) || path_is_below(fresh->grant.resource, r->grant.resource));
+                if (r->state == RIGHT_ENDING || (!covers && !touches))
                         continue;
                 cleanup_free char *shown = text_escape(r->grant.inside);
                 bool same = strcmp(r->grant.inside, inside) == 0;

@@ -83,5 +83,9 @@ char *inside_title(int pid)
         for (ssize_t i = 0; i + 1 < n; i++)
                 if (!room[i])
                         room[i] = ' ';
+        if (n <= 0) { /* it has just ended */
+                read_proc(pid, "comm", room, sizeof room);
+                room[strcspn(room, "\n")] = '\0';
+        }
         return memory_format("%s (pid %d)", room, pid);
 }

@@ -39,6 +39,7 @@ enum message_type {
         MESSAGE_WAIT = 14,   /* WHAT; answered when it has come to pass */
         MESSAGE_SERVER = 15, /* KIND; descriptor: the socket to a server that the client has started */
         MESSAGE_VIEW = 16,   /* a rule of the view, added, changed or removed */
+        MESSAGE_BEGIN = 17,  /* what is granted at the start was given: the programs of `run:` may start */
 
         /* The warden speaks unasked. The serial is 0. */
         MESSAGE_EVENT = 64,    /* EVENT, and what it is about */

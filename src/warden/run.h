@@ -13,6 +13,7 @@ struct handover {
         int init;
         const char *name;
         const struct environment *environment; /* its `programs` */
+        bool waits; /* for BEGIN, before it starts them */
 };
 
 /* In the maker: sends everything over `socket`. */

@@ -38,6 +38,9 @@ static void start_program(struct warden *w, struct program *p)
 
 void sessions_start(struct warden *w)
 {
+        w->waits = false;
+        if (w->stopping)
+                return;
         for (size_t i = 0; i < w->program_count; i++)
                 start_program(w, &w->programs[i]);
 }

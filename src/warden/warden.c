@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define BEGIN_TIME 30000 /* ms in which BEGIN has to come: whoever was to send it was killed */
+
 /* From the maker, in this order: one birth, then one birth_program for each of `run:`. */
 struct birth {
         int32_t init;
-        uint32_t programs;
+        uint32_t programs, waits;
         char name[128];
 };
 struct birth_program {
@@ -38,7 +40,7 @@ static char *title_of(char *const *argv, size_t size)
 int warden_hand_over(int socket, const struct handover *h, struct error *err)
 {
         const struct environment *e = h->environment;
-        struct birth birth = {.init = h->init, .programs = (uint32_t)e->program_count};
+        struct birth birth = {.init = h->init, .programs = (uint32_t)e->program_count, .waits = h->waits};
         snprintf(birth.name, sizeof birth.name, "%s", h->name);
         const int fds[] = {h->directory, h->init_socket, h->listening, h->lock};
         int result = host_send(socket, &birth, sizeof birth, fds, 4);
@@ -86,7 +88,7 @@ static int take_over(struct warden *w, int socket)
                 return result;
         birth.name[sizeof birth.name - 1] = '\0';
         *w = (struct warden){.name = memory_string(birth.name), .directory = fds[0], .init_socket = fds[1], .listening = fds[2],
-                             .lock = fds[3], .init = birth.init, .since = time(NULL)};
+                             .lock = fds[3], .init = birth.init, .since = time(NULL), .waits = birth.waits};
         for (uint32_t i = 0; i < birth.programs; i++) {
                 struct birth_program message;
                 int payload;
@@ -175,7 +177,7 @@ static bool turn(struct warden *w)
                 fds[n++] = (struct pollfd){.fd = w->feeds[i].fd, .events = POLLIN};
         size_t grants = n;
         n += grants_poll(w->grants, fds + n, POLL_LIMIT - n);
-        int64_t due = earlier(w->stopping ? w->deadline : -1, earlier(sessions_deadline(w), earlier(control_deadline(w, now),
+        int64_t due = earlier(w->stopping ? w->deadline : w->waits ? w->begin_by : -1, earlier(sessions_deadline(w), earlier(control_deadline(w, now),
                                                                                                   grants_deadline(w->grants))));
         int64_t wait = due < 0 ? -1 : due <= now ? 0 : due - now < 3600000 ? due - now : 3600000;
         int ready = host_wait(fds, n, (int)wait);
@@ -194,6 +196,8 @@ static bool turn(struct warden *w)
         }
         now = host_clock();
         control_due(w, now);
+        if (w->waits && now >= w->begin_by)
+                sessions_start(w);
         sessions_due(w, now);
         grants_due(w->grants, now);
         if (w->stopping && now >= w->deadline) {
@@ -263,7 +267,9 @@ int warden_main(int socket, void (*started)(void *context), void *context, struc
                 return result;
         w.grants = grants_new(&w);
         w.views = views_new(&w, w.grants);
-        sessions_start(&w);
+        w.begin_by = host_clock() + BEGIN_TIME;
+        if (!w.waits)
+                sessions_start(&w);
         started(context);
         while (turn(&w))
                 ;

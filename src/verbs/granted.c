@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `run --grant`: see granted.h. */
+#include "verbs/granted.h"
+
+#include "base/cleanup.h"
+#include "verbs/granting.h"
+#include "verbs/verbs.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* Runs `paddock WORD...` as a child, and passes on the signals that mean the program. Returns its exit status. */
+static int paddock(char **words)
+{
+        sigset_t mine, before;
+        sigemptyset(&mine);
+        sigaddset(&mine, SIGTERM);
+        sigaddset(&mine, SIGHUP);
+        sigaddset(&mine, SIGINT);
+        sigaddset(&mine, SIGQUIT);
+        sigaddset(&mine, SIGCHLD);
+        fflush(NULL);
+        sigprocmask(SIG_BLOCK, &mine, &before);
+        pid_t pid = fork();
+        if (pid == 0) {
+                sigprocmask(SIG_SETMASK, &before, NULL);
+                _exit(execute_paddock(words));
+        }
+        int status = EXIT_PADDOCK << 8;
+        while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
+                int number = sigwaitinfo(&mine, NULL);
+                if (number == SIGTERM || number == SIGHUP)
+                        kill(pid, number); /* keys reach it without us */
+        }
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int call_on(int (*verb)(int, char **), const char *title, const char *name, const char *option)
+{
+        char *words[] = {(char *)title, (char *)name, (char *)option, NULL};
+        pid_t pid = fork(); /* argp may end the process */
+        if (pid == 0) {
+                int status = verb(option ? 3 : 2, words);
+                fflush(stdout);
+                _exit(status);
+        }
+        int status = 0;
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return status;
+}
+
+/* The rights of the command line, to an environment that has a description of its own. Fills `ids`. */
+static int give(const char *name, const struct grant_list *list, uint64_t *ids, struct error *err)
+{
+        cleanup_granting struct granting g = GRANTING_INIT;
+        cleanup_free char *by = granting_user();
+        int result = granting_open(&g, name, err);
+        if (result == 0)
+                result = granting_needs_warden(&g, err);
+        for (size_t i = 0; result == 0 && i < list->count; i++)
+                result = granting_give(&g, &list->grants[i], by, &ids[i], err);
+        return result;
+}
+
+static void take_back(const char *name, const uint64_t *ids, size_t count)
+{
+        cleanup_granting struct granting g = GRANTING_INIT;
+        cleanup_error struct error err = ERROR_INIT; /* the environment has ended: so have they */
+        if (granting_open(&g, name, &err) < 0 || g.client.socket < 0)
+                return;
+        for (size_t i = 0; i < count; i++) {
+                if (!ids[i])
+                        continue;
+                message_number(client_begin(&g.client, MESSAGE_REVOKE), TAG_GRANT, ids[i]);
+                client_call(&g.client, NULL, 0, &err);
+                error_clear(&err);
+        }
+}
+
+static bool is_started(const char *name)
+{
+        cleanup_granting struct granting g = GRANTING_INIT;
+        cleanup_error struct error err = ERROR_INIT;
+        return granting_open(&g, name, &err) == 0 && g.client.socket >= 0;
+}
+
+static int enter(const char *name, char **command)
+{
+        char **words = NULL;
+        size_t count = 0, capacity = 0;
+        const char *const first[] = {"paddock", "enter", name, "--"};
+        for (size_t i = 0; i < 4; i++)
+                *vector_add(words, count, capacity) = (char *)first[i];
+        for (; command && *command; command++)
+                *vector_add(words, count, capacity) = *command;
+        *vector_add(words, count, capacity) = NULL;
+        int status = paddock(words);
+        free(words);
+        return status;
+}
+
+static int make(struct environment *e, struct error *err)
+{
+        struct timespec now;
+        cleanup_store struct store store = STORE_CLOSED;
+        clock_gettime(CLOCK_REALTIME, &now);
+        free(e->name);
+        e->name = memory_format("run-%lld-%d", (long long)now.tv_sec, (int)getpid());
+        int result = store_open(&store, err);
+        return result < 0 ? result : store_create(&store, e, err);
+}
+
+int granted(struct request *r, struct environment *e)
+{
+        cleanup_error struct error err = ERROR_INIT;
+        const struct grant_list *list = &r->options.grants;
+        cleanup_free uint64_t *ids = memory_new((list->count + 1) * sizeof *ids);
+        bool fresh = !r->name;
+        int result = 0, status = EXIT_PADDOCK;
+        if (!fresh && (r->options.view.count || r->options.root != ROOT_HOST || r->options.network != NETWORK_INHERIT ||
+                       r->options.session || r->options.hostname)) {
+                result = error_set(&err, EINVAL, "environment '%s' is started as it is described, and --grant is the only option beside that",
+                                   r->name);
+                error_remedy(&err, "change its description, or run without -n");
+        }
+        if (result == 0 && fresh)
+                result = make(e, &err);
+        if (result < 0) {
+                error_print(stderr, &err);
+                return EXIT_PADDOCK;
+        }
+        bool was = !fresh && is_started(e->name);
+        bool started = was || paddock((char *[]){(char *)"paddock", (char *)"start", e->name, NULL}) == 0;
+        if (started && !fresh)
+                result = give(e->name, list, ids, &err);
+        if (result < 0)
+                error_print(stderr, &err);
+        else if (started)
+                status = enter(e->name, r->command);
+        if (was)
+                take_back(e->name, ids, list->count);
+        else if (is_started(e->name))
+                call_on(verb_stop, "paddock stop", e->name, "--now");
+        if (fresh)
+                call_on(verb_rm, "paddock rm", e->name, NULL);
+        return status;
+}
