@@ -283,7 +283,7 @@ int main(int argc, char **argv)
         told("reopen-path", open("/proc/self/fd/0", O_RDONLY) >= 0 && ({ char n[64]; snprintf(n, sizeof n, "/proc/self/fd/%d", path_only);
                                                                              open(n, O_RDONLY) >= 0; }));
         told("readlink", readlinkat(link, "", page, sizeof page) > 0);
-        told("ftruncate", ftruncate(plain, 0) == 0);
+        told("ftruncate", ftruncate(plain, 100) == 0);
         told("fchmod", fchmod(plain, 0600) == 0);
         told("fsync", fsync(plain) == 0);
         told("map-again", ({ char *m = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, plain, 0); m != MAP_FAILED && can_see(m); }));
@@ -297,9 +297,9 @@ int main(int argc, char **argv)
         told("directory-make", openat(directory, "made", O_WRONLY | O_CREAT, 0644) >= 0);
         told("directory-stat", fstatat(directory, "below", &st, 0) == 0);
         told("cwd-open", open("below", O_RDONLY) >= 0);
-        told("cwd-make", mkdir("made", 0755) == 0);
+        told("cwd-make", mkdir("made-too", 0755) == 0);
         told("path", open(in(dir, "plain"), O_RDONLY) >= 0);
-        told("copy-range", ({ off_t a = 0, b = 0; copy_file_range(plain, &a, written, &b, SIZE, 0) > 0; }));
+        told("copy-range", ({ off_t a = 0, b = 0; copy_file_range(plain, &a, locked, &b, SIZE, 0) > 0; }));
         printf("own-copy: %s\n", can_see(copied) ? "kept" : "lost"); /* that is the process's memory, not the file */
         close(program[1]);
         int status;
