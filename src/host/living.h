@@ -29,6 +29,7 @@ enum order_type {
         ORDER_DETACH = 7, /* value: the handle */
         ORDER_VIEW = 8,   /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
                            * ORDER_BACK: it leads back to before the last of them */
+        ORDER_LOOK = 9,   /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
 };
 enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8 };
 #define ORDER_PATH 4096

@@ -99,6 +99,11 @@ void warden_change_view(struct warden *w, int change, unsigned covered, bool bac
         order(w, ORDER_VIEW, "", back ? ORDER_BACK : 0, (int)covered, change, done, context);
 }
 
+void warden_look(struct warden *w, int handle, order_done *done, void *context)
+{
+        order(w, ORDER_LOOK, "", 0, handle, -1, done, context);
+}
+
 void warden_detach(struct warden *w, int handle, order_done *done, void *context)
 {
         order(w, ORDER_DETACH, "", 0, handle, -1, done, context);

@@ -248,6 +248,18 @@ void right_end(struct right *r, const char *why, struct ending_rights *waiting)
                 take_back(r);
 }
 
+static void looked(void *context, struct outcome_of_order *outcome)
+{
+        (void)outcome;
+        struct right *r = context;
+        r->looking = false;
+        if (!r->served) { /* the server has ended meanwhile */
+                r->end_soon = true;
+                r->why = "lost";
+        }
+        begun(r);
+}
+
 /* The server has it, or not. */
 static void added(struct right *r, int status)
 {
@@ -259,6 +271,9 @@ static void added(struct right *r, int status)
         } else if (r->grant.kind == RESOURCE_SOCKET) {
                 cleanup_close int tree = steal(r, 2);
                 warden_attach(r->table->warden, r->grant.inside, true, tree, attached, r);
+        } else if (r->grant.kind == RESOURCE_FILE) {
+                r->looking = true;
+                warden_look(r->table->warden, r->handle, looked, r);
         } else {
                 begun(r);
         }
@@ -328,8 +343,8 @@ void right_orphan(struct right *r)
                 unmount(r);
         } else if (r->state == RIGHT_ACTIVE) {
                 right_end(r, "lost", NULL);
-        } else if (r->grant.kind == RESOURCE_SOCKET && r->fds[2] < 0) {
-                r->end_soon = true; /* init is mounting it */
+        } else if (r->looking || (r->grant.kind == RESOURCE_SOCKET && r->fds[2] < 0)) {
+                r->end_soon = true; /* init is at work on it */
                 r->why = "lost";
         } else {
                 cleanup_error struct error err = ERROR_INIT;

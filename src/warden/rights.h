@@ -37,6 +37,7 @@ struct right {
         int handle;            /* of the mount, -1 */
         int fds[3];            /* the thing, the listener, the tree; until they were handed on */
         bool served;           /* the server knows it */
+        bool looking;          /* init looks at it */
         bool end_soon;         /* it is to end as soon as it has begun */
         const char *why;       /* it ends: an event's word */
         char *ended_by;        /* by whose word; NULL: nobody's */

@@ -63,5 +63,7 @@ void warden_attach(struct warden *w, const char *inside, bool is_file, int tree,
 /* Carries out a change of the view's rules, which the sealed memory file `change` holds (plan/change.h): see views.c. `change` stays the
  * caller's. */
 void warden_change_view(struct warden *w, int change, unsigned covered, bool back, order_done *done, void *context);
+/* Has the kernel ask the server of a mounted file what it is: to be done once the server has it. */
+void warden_look(struct warden *w, int handle, order_done *done, void *context);
 /* Takes the mount away, lazily. A mount point that was made for it stays, empty. */
 void warden_detach(struct warden *w, int handle, order_done *done, void *context);

@@ -142,6 +142,7 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
         case ORDER_MOUNT:
         case ORDER_ATTACH:
         case ORDER_DETACH:
+        case ORDER_LOOK:
                 /* It shares descriptors: the handles of mounts are init's. */
                 pid = kernel_fork(CLONE_FILES);
                 if (pid == 0)
