@@ -110,7 +110,7 @@ __paddock_value()
                 COMPREPLY=("${COMPREPLY[@]/#/${2:0:${#2} - ${#last}}}")
                 ;;
         --root)
-                __paddock_among "$2" host empty
+                __paddock_among "$2" host empty $(paddock image list 2>/dev/null | sed -n '2,$s/ .*//p')
                 __paddock_files -d "$2"
                 ;;
         --as)
@@ -132,13 +132,13 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
 
-        takes+='--root --as -a --net --hostname --limit --force --to -g --grace --lines -d --delay --count '
+        takes+='--root --as -a --net --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
 
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
                 __paddock_among "$cur" run start stop restart enter ps view logs top wait create list show rm diff commit discard \
-                        snapshot reset clone export import gc doctor --help --version
+                        snapshot reset clone export import gc image doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -162,6 +162,7 @@ _paddock()
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
         export | import) options=(-j --json -p --progress) ;;
+        image) options=(-j --json --tag= --limit= --include= --variant= --mirror= -v --verbose) ;;
         snapshot) options=(-l --list -d --delete) ;;
         rm | discard | reset | clone | gc) options=() ;;
         *) return ;;
@@ -206,6 +207,14 @@ _paddock()
         elif [[ $verb == run || ($verb == enter && $given == 1) ]]; then
                 __paddock_command "$i"
                 return
+        elif [[ $verb == image && ${#names[@]} == 0 ]]; then
+                __paddock_among "$cur" debian import list rm verify
+        elif [[ $verb == image ]]; then
+                case ${names[0]} in
+                debian) ((${#names[@]} > 1)) || __paddock_among "$cur" bookworm trixie ;;
+                import) ((${#names[@]} > 1)) || __paddock_files -f "$cur" ;;
+                rm | verify) __paddock_among "$cur" $("${program/#\~\//$HOME/}" image list 2>/dev/null | sed -n '2,$s/ .*//p') ;;
+                esac
         elif [[ ($verb =~ ^(diff|commit|discard)$ && $given == 1) || $verb:$given == @(export:1|import:0) ]]; then
                 __paddock_files -f "$cur"
         elif [[ $verb =~ ^(snapshot|reset)$ && $given == 1 && ${#names[@]} == 1 ]]; then

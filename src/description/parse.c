@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "description/parser.h"
 #include "description/yaml.h"
+#include "model/image.h"
 
 #include <string.h>
 
@@ -101,7 +102,7 @@ static void read_name(struct parser *p, const struct node *value)
 static void read_root(struct parser *p, const struct node *value)
 {
         static const char *const words[] = {"host", "empty", NULL};
-        const char *text = parser_scalar(p, value, "root", "'host', 'empty' or a directory");
+        const char *text = parser_scalar(p, value, "root", "'host', 'empty', an image or a directory");
         if (!text)
                 return;
         if (strcmp(text, "host") == 0) {
@@ -111,6 +112,9 @@ static void read_root(struct parser *p, const struct node *value)
         } else if (text[0] == '~' || strchr(text, '/')) {
                 p->e->root_path = parser_path(p, value, "root");
                 p->e->root = p->e->root_path ? ROOT_DIRECTORY : ROOT_HOST;
+        } else if (image_exists(text)) {
+                p->e->root = ROOT_IMAGE;
+                p->e->root_path = memory_string(text);
         } else {
                 /* A bare word could be a directory's name, or a slip: only a slash makes it a directory. */
                 cleanup_free char *word = shown(value->text, value->length);

@@ -201,6 +201,10 @@ char *description_write(const struct environment *e)
                 text_add(&t, "root: ");
                 add_string(&t, e->root_path);
                 text_add(&t, "\n");
+        } else if (e->root == ROOT_IMAGE) {
+                text_add(&t, "root: ");
+                add_string(&t, e->root_path);
+                text_add(&t, "\n");
         } else {
                 text_addf(&t, "root: %s\n", e->root == ROOT_EMPTY ? "empty" : "host");
         }

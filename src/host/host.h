@@ -107,6 +107,8 @@ void host_freezer_end(struct freezer *freezer);
 int host_inside(int (*work)(void *context, int owners), void *context, struct error *err);
 /* The same in the ids that the environment `name` of real root has; the directory `place` is given to them first. */
 int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err);
+/* As host_inside(), by a process of its own that has the ids of root's environments: really root has them anyway. */
+int host_with_ids(int (*work)(void *context, int owners), void *context, struct error *err);
 int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);
 
 /* A process of an environment, as outside sees it. */

@@ -84,6 +84,9 @@ int files_map_acl(struct xattr *attribute, int (*map)(void *context, uint32_t *i
 /* Makes the attributes of the open file exactly `list`. On failure *failed is the name of the attribute. */
 int files_set_xattrs(int fd, const struct xattrs *list, const char **failed);
 
+/* Adds one to the open file. */
+int files_add_xattr(int fd, const struct xattr *one);
+
 /* A file without a name in `dir`; -EOPNOTSUPP where there are none. */
 int files_nameless(int dir);
 /* Gives it one. -EEXIST when there is one already. */

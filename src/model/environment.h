@@ -16,6 +16,7 @@ enum root_kind {
         ROOT_HOST,      /* the running system */
         ROOT_EMPTY,     /* nothing; rules bring what is there */
         ROOT_DIRECTORY, /* the tree below root_path, copy-on-write */
+        ROOT_IMAGE,     /* the image called root_path (model/image.h), copy-on-write */
 };
 
 /* Who one is inside. Users of the environment's own are a later kind. */
@@ -43,7 +44,7 @@ struct run_program {
 struct environment {
         char *name;    /* NULL while temporary */
         enum root_kind root;
-        char *root_path; /* ROOT_DIRECTORY: absolute or "~/..." */
+        char *root_path; /* ROOT_DIRECTORY: absolute or "~/..."; ROOT_IMAGE: its name */
         enum identity_kind identity;
         enum network_kind network;
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */

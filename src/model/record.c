@@ -32,6 +32,8 @@ char *environment_to_record(const struct environment *e)
                 line(&t, "root", "empty");
         else if (e->root == ROOT_DIRECTORY)
                 line(&t, "root-directory", e->root_path);
+        else if (e->root == ROOT_IMAGE)
+                line(&t, "root-image", e->root_path);
         if (e->identity != IDENTITY_SELF)
                 line(&t, "identity", identity_word(e->identity));
         if (e->network == NETWORK_NONE)
@@ -79,6 +81,9 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                 e->root = ROOT_EMPTY;
         } else if (n == 2 && strcmp(f[0], "root-directory") == 0 && !e->root_path) {
                 e->root = ROOT_DIRECTORY;
+                e->root_path = memory_string(f[1]);
+        } else if (n == 2 && strcmp(f[0], "root-image") == 0 && environment_name_valid(f[1]) && !e->root_path) {
+                e->root = ROOT_IMAGE;
                 e->root_path = memory_string(f[1]);
         } else if (n == 2 && strcmp(f[0], "identity") == 0 && identity_from_word(f[1]) >= 0) {
                 e->identity = (enum identity_kind)identity_from_word(f[1]);

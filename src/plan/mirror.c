@@ -38,6 +38,8 @@ bool mirror_has(const struct resolver *r, const struct node *node)
                         return false;
         }
         /* A root of its own that is the user's, made perhaps with ids of their range: those are right as they are. */
+        if (!node->path[1] && r->e->root == ROOT_IMAGE && node->kind == NODE_FROM)
+                return false;
         bool own_root = !node->path[1] && r->e->root == ROOT_DIRECTORY && node->kind == NODE_FROM;
         return !(own_root && node->file.mine && !system_has_mounts_below(r->system, node->sources[0]));
 }

@@ -137,7 +137,8 @@ static int cover(struct resolver *r, const char *outer_state)
                 struct node *node = &r->nodes[i];
                 for (size_t s = 0; s < node->source_count; s++) {
                         const char *source = node->sources[s];
-                        if (path_is_below(source, outer_state) && (node->asked || strcmp(source, outer_state) == 0) &&
+                        bool image = r->e->root == ROOT_IMAGE && !node->path[1]; /* of the state, an image alone is shown */
+                        if (path_is_below(source, outer_state) && !image && (node->asked || strcmp(source, outer_state) == 0) &&
                             node->kind != NODE_HIDE && node->kind != NODE_INNER)
                                 return error_set(r->err, EPERM, "%s: paddock's own state (%s) cannot be shown inside",
                                                  node->path, outer_state);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "model/image.h"
 
 #include <string.h>
 
@@ -181,7 +182,13 @@ static int add_root(struct resolver *r)
                 if (node_add(r, NODE_FROM, "/", path, true)->file.type != FILE_DIRECTORY) {
                         cleanup_free char *shown = text_escape(path);
                         error_set(r->err, ENOENT, "root %s: it is not a directory", shown);
-                        return error_remedy(r->err, "make it first, or use --root empty");
+                        return error_remedy(r->err, "make it first, or use --root empty, or an image (`paddock image list`)");
+                }
+        } else if (r->e->root == ROOT_IMAGE) {
+                cleanup_free char *path = image_root(r->system->state ? r->system->state : "", r->e->root_path);
+                if (node_add(r, NODE_FROM, "/", path, true)->file.type != FILE_DIRECTORY) {
+                        error_set(r->err, ENOENT, "there is no image '%s'", r->e->root_path);
+                        return error_remedy(r->err, "`paddock image list` lists them");
                 }
         } else {
                 node_add(r, NODE_PRIVATE, "/", "/", false);

@@ -41,6 +41,7 @@ int changes_open(struct changes *c, const char *name, struct error *err)
         result = store_load(&c->store, name, &e, err);
         if (result < 0)
                 return result;
+        c->image = e.root == ROOT_IMAGE;
         c->root = e.identity == IDENTITY_ROOT && geteuid() != 0;
         result = layer_open(&c->layer, c->directory, err);
         return result < 0 ? error_context(err, "environment '%s'", name) : 0;
@@ -147,7 +148,7 @@ static int work_inside(void *context, int owners)
         struct changes *c = i->changes;
         c->owners = owners;
         c->layer.ids = true;
-        c->layer.owner = ask_owner;
+        c->layer.owner = c->image ? NULL : ask_owner; /* an image's can be seen here */
         c->layer.owner_context = c;
         int result = i->work(i->context);
         fflush(stdout);

@@ -17,6 +17,7 @@ struct changes {
         char **paths;         /* as the environment sees them: canonical; NULL: all */
         size_t path_count, path_capacity;
         unsigned long *found; /* of each path */
+        bool image;           /* it lies over an image, whose files have its ids */
         bool root;            /* it has ids of its own, which the user gave it: walks go through changes_inside() */
         int owners;           /* in such a walk */
         bool trouble;         /* something could not be looked at; it was named */

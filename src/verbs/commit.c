@@ -271,6 +271,10 @@ static int commit(struct request *r, struct error *err)
                 result = changes_add_path(&r->force, r->forced[i], err);
         if (result == 0 && r->to)
                 return archive_changes(c, r->to, r->dry, err);
+        if (result == 0 && c->image) {
+                error_set(err, EPERM, "environment '%s' lies over an image, which is never written again", r->name);
+                return error_remedy(err, "`paddock commit %s --to FILE.tar` writes its changes into an archive", r->name);
+        }
         if (result == 0 && c->root) {
                 error_set(err, ENOTSUP, "environment '%s' has owners of its own, which you cannot give to files outside", r->name);
                 return error_remedy(err, "`paddock commit %s --to FILE.tar` writes them into an archive, and tells how root applies it", r->name);

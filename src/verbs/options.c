@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "model/image.h"
 
 #include <string.h>
 
@@ -85,7 +86,12 @@ static int set_root(struct environment *e, const char *arg, const char *cwd, str
 {
         free(e->root_path);
         e->root_path = NULL;
-        e->root = strcmp(arg, "host") == 0 ? ROOT_HOST : strcmp(arg, "empty") == 0 ? ROOT_EMPTY : ROOT_DIRECTORY;
+        e->root = strcmp(arg, "host") == 0    ? ROOT_HOST
+                  : strcmp(arg, "empty") == 0 ? ROOT_EMPTY
+                  : image_exists(arg)         ? ROOT_IMAGE
+                                              : ROOT_DIRECTORY;
+        if (e->root == ROOT_IMAGE)
+                e->root_path = memory_string(arg);
         if (e->root == ROOT_DIRECTORY)
                 e->root_path = absolute(arg, cwd, err);
         return e->root == ROOT_DIRECTORY && !e->root_path ? -err->code : 0;

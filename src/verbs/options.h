@@ -23,7 +23,7 @@ enum {
         {"from", OPTION_FROM, "PATH=SRC", 0, "PATH is answered from SRC", 1},                                          \
         {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},               \
         {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},                      \
-        {"root", OPTION_ROOT, "host|empty|DIR", 0, "what the rules lie on (host)", 2},                                 \
+        {"root", OPTION_ROOT, "host|empty|IMAGE|DIR", 0, "what the rules lie on (host)", 2},                                 \
         OPTION_IDENTITY,                                                                                               \
         {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},            \
         {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},                  \

@@ -238,6 +238,8 @@ static int run_request(struct request *r, const struct library *library)
         }
         if (result == 0 && r->name && !r->explain)
                 result = session_named(&s, r->name, r->rebase, &err);
+        if (result == 0 && e.root == ROOT_IMAGE)
+                result = session_image(&s, e.root_path, &err);
         if (result == 0)
                 result = plan_and_run(r, &s, &e, library, &outcome, &err);
         environment_clear(&r->options);

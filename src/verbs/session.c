@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "model/chain.h"
 #include "model/cover.h"
+#include "model/image.h"
 #include "verbs/base.h"
 #include "verbs/cover.h"
 
@@ -185,6 +186,14 @@ static void forget_runs(int directory)
                 unlinkat(dirfd(dir), entry->d_name, 0);
 }
 
+int session_image(struct session *s, const char *image, struct error *err)
+{
+        int result = s->store.fd < 0 ? store_open(&s->store, err) : 0;
+        if (result == 0)
+                s->image = image_hold(&s->store, image, false, err);
+        return result < 0 ? result : s->image < 0 ? s->image : 0;
+}
+
 int session_chain(struct session *s, struct plan *plan, struct error *err)
 {
         cleanup_chain struct chain chain = {0};
@@ -305,7 +314,7 @@ int session_end(struct session *s, struct error *err)
         if (s->record)
                 unlinkat(s->directory, s->record, 0);
         /* Closed first: to remove a tree takes a few descriptors, and they may be what was short. */
-        const int fds[] = {s->directory, s->setup, s->alive, s->join_user, s->join_mount, s->join_control};
+        const int fds[] = {s->directory, s->setup, s->alive, s->image, s->join_user, s->join_mount, s->join_control};
         for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
                 if (fds[i] >= 0)
                         close(fds[i]);

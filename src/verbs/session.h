@@ -13,6 +13,7 @@ struct session {
         char *scratch;       /* name of the scratch directory */
         int directory;       /* of the environment, -1: in memory */
         int setup, alive;    /* locks */
+        int image;           /* what keeps the image that it lies over from being removed, or -1 */
         int join_user, join_mount, join_control;
         bool keep;           /* it is being started, and will have a warden */
         bool started;        /* the living run has one: it is asked, instead of joining */
@@ -24,7 +25,7 @@ struct session {
 };
 
 #define SESSION_INIT                                                                                                   \
-        ((struct session){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1, .setup = -1, .alive = -1, .join_user = -1,           \
+        ((struct session){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1, .setup = -1, .alive = -1, .image = -1, .join_user = -1,           \
                           .join_mount = -1, .join_control = -1})
 
 /* The state of a run without a name, made only when its plan has a layer. Where no layer can be kept on disk it is in memory, and `why` (fresh memory) says why;
@@ -37,6 +38,9 @@ char *session_scratch_in_memory(bool memory);
 /* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. `rebase`: its layer is removed first,
  * and it says so. */
 int session_named(struct session *s, const char *name, bool rebase, struct error *err);
+
+/* Holds the image that the environment lies over. */
+int session_image(struct session *s, const char *image, struct error *err);
 
 /* After planning: lays the frozen layers of the environment between its layer and what that covers. */
 int session_chain(struct session *s, struct plan *plan, struct error *err);

@@ -152,7 +152,7 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
         json_object_set_new(value, "limits", e->disk ? json_pack("{s:{s:I, s:s}}", "disk", "size", (json_int_t)e->disk, "kind", "watched")
                                                      : json_object());
         json_object_set_new(value, "base", base_of(moved));
-        if (e->root == ROOT_DIRECTORY) {
+        if (e->root == ROOT_DIRECTORY || e->root == ROOT_IMAGE) {
                 bool escaped = !is_utf8(e->root_path);
                 json_object_set_new(value, "root", name_of(e->root_path, escaped));
                 if (escaped)

@@ -51,6 +51,7 @@ static const struct verb {
         {"export", verb_export, "write a whole environment into one file"},
         {"import", verb_import, "restore an environment from such a file"},
         {"gc", verb_gc, "remove layers that nothing holds any more"},
+        {"image", verb_image, "make, list and remove root file systems to begin from"},
         {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},
 };
 #define VERBS (sizeof verbs / sizeof *verbs)

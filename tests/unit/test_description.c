@@ -76,7 +76,7 @@ static const struct bad {
         {"root: hots\n",
          "f:1:7: unknown root 'hots'; did you mean 'host'? a directory is written with a slash, as './hots'\n"},
         {"root: debian\n", "f:1:7: unknown root 'debian'; a directory is written with a slash, as './debian'\n"},
-        {"root: [host]\n", "f:1:7: 'root' takes 'host', 'empty' or a directory, not a list\n"},
+        {"root: [host]\n", "f:1:7: 'root' takes 'host', 'empty', an image or a directory, not a list\n"},
         {"root: ~bob\n",
          "f:1:7: '~bob': of the names with a tilde only '~' and '~/...' are known, for the home directory of whoever "
          "runs it; write './~...' for a file of that name\n"},

@@ -375,6 +375,11 @@ int files_set_xattrs(int fd, const struct xattrs *list, const char **failed)
         return result;
 }
 
+int files_add_xattr(int fd, const struct xattr *one)
+{
+        return fsetxattr(fd, one->name, one->value, one->size, 0) < 0 ? -errno : 0;
+}
+
 int files_nameless(int dir)
 {
         int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

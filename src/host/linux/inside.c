@@ -138,3 +138,20 @@ int host_inside_range(const char *name, int place, int (*work)(void *context, in
                 return error_sys(err, errno, "cannot give a directory to the environment's ids");
         return work_in_ids(NULL, base, work, context, err);
 }
+
+int host_with_ids(int (*work)(void *context, int owners), void *context, struct error *err)
+{
+        if (geteuid() != 0)
+                return host_inside(work, context, err);
+        pid_t pid = fork();
+        if (pid < 0)
+                return error_sys(err, errno, "cannot make a process");
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                _exit(work(context, -1));
+        }
+        int status = 0;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : error_set(err, EIO, "the process that has root's ids died");
+}
