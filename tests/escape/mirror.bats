@@ -52,12 +52,13 @@ secret()
         # shellcheck disable=SC2016
         attack as_root --hide "$OUT/keep/secret" -- sh -c '
                 cd "$1"
-                for i in $(seq 300); do
+                end=$(($(date +%s) + 5))
+                while [ "$(date +%s)" -lt $end ]; do
                         cat open/file away/file open/deep/file away/deep/file 2>/dev/null
                         find open/ away/ -type f -exec cat {} + 2>/dev/null
                         "$2" look open file 2>/dev/null
                 done | grep SECRET' - "$OUT" "$PLACE/tools/swap"
-        kill -KILL "$started"
+        kill -KILL "$started" # it swapped all the time, or this fails
         held
 }
 
