@@ -5,6 +5,7 @@
 #include "control.h"
 #include "hold.h"
 #include "readahead.h"
+#include "serve.h"
 
 #include "base/cleanup.h"
 
@@ -52,7 +53,9 @@ static void walk(struct mirror *m, const struct node *node, char order)
         bool crowded = m->tree.count > m->node_limit / 2;
         if (!path)
                 return;
-        if (often >= SEVERAL && !crowded)
+        /* Who lists is served a directory at a time anyway: that somebody else does it takes time only off another processor. */
+        bool worth = order == 'n' || serve_is_quiet(m);
+        if (often >= SEVERAL && !crowded && worth)
                 control_walk(m, order, NAMES << (often - SEVERAL < DOUBLED ? often - SEVERAL : DOUBLED), up, name);
         else if (order == 'n')
                 control_list(m, name);

@@ -9,7 +9,8 @@
  *  - of a directory, when names in it are looked up one by one;
  *  - of the directories that come after it as well, when several directories beside it, or beside one above it, were gone
  *    through before: twice as many names with each directory that still had to be asked for, as read-ahead does within a
- *    file. While the walker works on what is known, the listing goes on on another processor.
+ *    file. While the walker works on what is known, the listing goes on on another processor; when there is none to spare,
+ *    a walker who lists by himself is left to it.
  *
  * In the same way the contents of small files go ahead when files were read in several directories: as soon as one is listed
  * to its end, readahead.h is given it.

@@ -91,21 +91,33 @@ static long long microseconds(void)
         return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-/* Are there processors that nobody wants? Then spinning takes nothing from anybody. The fourth word of
- * /proc/loadavg is "running/all". */
-static bool has_idle_processors(const struct server *s)
+/* How many tasks run or want to: the fourth word of /proc/loadavg is "running/all". Negative: unknown. */
+static long running(void)
 {
-        char text[128], *running;
+        char text[128], *word;
         cleanup_close int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
         ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
         if (got <= 0)
-                return false;
+                return -1;
         text[got] = '\0';
-        running = text;
-        for (int i = 0; i < 3 && running; i++)
-                running = strchr(running + 1, ' ');
-        /* Those who ask sleep while they wait, so what runs beside this thread is somebody else's work. */
-        return running && atol(running) <= s->processors / 2;
+        word = text;
+        for (int i = 0; i < 3 && word; i++)
+                word = strchr(word + 1, ' ');
+        return word ? atol(word) : -1;
+}
+
+/* Are there processors that nobody wants? Then spinning takes nothing from anybody. Those who ask sleep while they wait, so
+ * what runs beside this thread is somebody else's work. */
+static bool has_idle_processors(const struct server *s)
+{
+        long count = running();
+        return count >= 0 && count <= s->processors / 2;
+}
+
+bool serve_is_quiet(struct mirror *m)
+{
+        const struct server *s = atomic_load(&m->server);
+        return s && running() <= s->processors; /* this thread, and perhaps the lister */
 }
 
 struct spin {

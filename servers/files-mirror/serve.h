@@ -64,6 +64,8 @@ struct keeps *thread_keeps(void);
 void serve(struct mirror *m);
 /* Is a request about `node` being answered, and will be for `patience` ms? */
 bool serve_is_held_up(struct mirror *m, uint64_t node, int patience);
+/* Does nobody wait for a processor? */
+bool serve_is_quiet(struct mirror *m);
 /* Fails what is being answered: the process ends. Who asked may hold locks that a thread of ours waits for in the kernel (tell.h), and
  * neither would end before the other. */
 void serve_give_up(struct mirror *m);
