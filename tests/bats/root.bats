@@ -662,11 +662,13 @@ seen_inside()
         done
         # while it changes outside, all that stays is seen, and the end is the truth
         start sh -c 'cd "$1" && while :; do for i in $(seq 60); do touch d$i/new; rm -f d$i/new; done; done' - "$OUT/t"
-        as_root -- sh -c 'cd "$1" && for i in 1 2 3; do find . -name "[0-9]*" -type f | wc -l; done; sleep 2; find . -name new | wc -l' \
+        as_root -- sh -c 'cd "$1" && for i in 1 2 3; do find . -name "[0-9]*" -type f | wc -l; done
+                until [ -e over ]; do sleep 0.1; done; sleep 2; find . -name new | wc -l' \
                 - "$OUT/t" >"$PLACE/inside" &
         sleep 2
         kill -KILL "$started"
         rm -f "$OUT"/t/d*/new
+        touch "$OUT/t/over"
         wait $!
-        [ "$(sort -u "$PLACE/inside")" = "$(printf '0\n%s' "$((60 * 49))")" ]
+        diff <(sort -u "$PLACE/inside") <(printf '0\n%s\n' "$((60 * 49))")
 }
