@@ -23,6 +23,7 @@ static int parse(struct environment *e, const char *text, size_t length, struct 
 /* ---- what is refused ---- */
 
 #define LATER " is known, but not available in this version of paddock\n"
+#define COMMAND "a command: text for the shell, or [PROGRAM, ARGUMENT...]\n"
 #define RULES "a rule (private, mirror, share, empty, hide, {from: PATH}, {union: [PATH, PATH]} or {grant: ro})"
 #define KNOWN_RULES "known: private, mirror, share, empty, hide, from, union, grant\n"
 #define NO_ALIAS "a description has neither anchors nor aliases; "
@@ -63,6 +64,19 @@ static const struct bad {
         {"limits: {disk: }\n", "f:1:10: 'disk' has no value: it takes a size, as 512M or 2G\n"},
         {"init: [/sbin/init]\n", "f:1:1: 'init'" LATER},
         {"nest: yes\n", "f:1:1: 'nest'" LATER},
+        /* programs */
+        {"run: date\n", "f:1:6: 'run' takes a list of programs: a line '- COMMAND' for each\n"},
+        {"run: {command: date}\n", "f:1:6: 'run' takes a list of programs: a line '- COMMAND' for each\n"},
+        {"run:\n  - []\n", "f:2:5: 'run' takes " COMMAND},
+        {"run:\n  - ''\n", "f:2:5: 'run' has no value: it takes " COMMAND},
+        {"run:\n  - ['', a]\n", "f:2:6: 'run' has no value: it takes words\n"},
+        {"run:\n  - [a, [b]]\n", "f:2:9: 'run' takes words, not a list\n"},
+        {"run:\n  - {name: a}\n", "f:2:5: a program of 'run' needs a command\n"},
+        {"run:\n  - {command: a, restat: always}\n", "f:2:18: unknown word of a program 'restat'; did you mean 'restart'?\n"},
+        {"run:\n  - {command: a, restart: sometimes}\n", "f:2:27: 'restart' takes 'no', 'on-failure' or 'always'\n"},
+        {"run:\n  - {command: a, name: -b}\n",
+         "f:2:5: a name of a program has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"},
+        {"run:\n  - {command: a, name: b}\n  - {command: c, name: b}\n", "f:3:5: two programs have the name 'b'\n"},
         /* values */
         {"name:\n", "f:1:1: 'name' has no value: it takes a name\n"},
         {"name: ''\n", "f:1:7: 'name' has no value: it takes a name\n"},
@@ -299,6 +313,16 @@ static const struct good {
          DEFAULTS "grants:\n  - {set: printing}\n  - {path: ~/p, mode: ro}\n"
                   "  - {path: /d/x, mode: rw, at: /y, no-exec: yes, once: yes, for: \"5400s\"}\n"
                   "  - {set: keys, to: chat, locked: yes}\n  - {path: ~/D, mode: rw}\n"},
+        {"run:\n", DEFAULTS},
+        {"run: [date, [/bin/x/y.z, '', 'a b'], {command: [y], restart: on-failure}, {restart: no, name: n, command: 'a; b'}]\n",
+         DEFAULTS "run:\n  - name: sh\n    command: [/bin/sh, \"-c\", date]\n    restart: \"no\"\n"
+                  "  - name: y.z\n    command: [/bin/x/y.z, \"\", \"a b\"]\n    restart: \"no\"\n"
+                  "  - name: \"y\"\n    command: [\"y\"]\n    restart: on-failure\n"
+                  "  - name: \"n\"\n    command: [/bin/sh, \"-c\", \"a; b\"]\n    restart: \"no\"\n"},
+        {"run: [[sleep, '1'], [sleep, '2'], ['/x/_: y']]\n",
+         DEFAULTS "run:\n  - name: sleep\n    command: [sleep, \"1\"]\n    restart: \"no\"\n"
+                  "  - name: sleep-2\n    command: [sleep, \"2\"]\n    restart: \"no\"\n"
+                  "  - name: \"y\"\n    command: [\"/x/_: y\"]\n    restart: \"no\"\n"},
         {"grants: [{path: /a, until: '2027-01-31T12:00:00Z', plain: yes}]\n",
          DEFAULTS "grants:\n  - {path: /a, mode: ro, plain: yes, until: \"2027-01-31T12:00:00Z\"}\n"},
         {"view:\n  !!binary \"L2NhZuk=\": {from: !!binary L//+}\n  /caf\xc3\xa9: hide\n  \"/a\\u202eb\\u00a0\\\\\": "
@@ -334,6 +358,13 @@ static void assert_same(const struct environment *a, const struct environment *b
                     a->session == b->session && a->view.count == b->view.count && a->grants.count == b->grants.count;
         for (size_t i = 0; same && i < a->grants.count; i++)
                 same = grant_equal(&a->grants.grants[i], &b->grants.grants[i]);
+        same = same && a->program_count == b->program_count;
+        for (size_t i = 0; same && i < a->program_count; i++) {
+                const struct run_program *x = &a->programs[i], *y = &b->programs[i];
+                same = strcmp(x->name, y->name) == 0 && x->restart == y->restart;
+                for (size_t n = 0; same && (x->argv[n] || y->argv[n]); n++)
+                        same = x->argv[n] && y->argv[n] && strcmp(x->argv[n], y->argv[n]) == 0;
+        }
         for (size_t i = 0; same && i < a->view.count; i++) {
                 const struct rule *x = &a->view.rules[i], *y = &b->view.rules[i];
                 same = x->kind == y->kind && strcmp(x->path, y->path) == 0 && x->source_count == y->source_count &&
@@ -408,6 +439,13 @@ static void random_environment(struct environment *e)
                 g.inside = below(2) ? random_path() : NULL;
                 g.to = below(3) ? NULL : memory_string("chat");
                 grant_list_add(&e->grants, &g, &err); /* a double may be refused */
+        }
+        for (unsigned programs = below(4); programs; programs--) {
+                cleanup_error struct error err = ERROR_INIT;
+                cleanup_free char *a = random_path(), *b = random_path();
+                const char *const argv[] = {a, below(3) ? b : "", "last"};
+                environment_add_program(e, below(2) ? NULL : names[below(10)], argv, 1 + below(3), (enum restart_policy)below(3),
+                                        &err); /* a name that is taken is refused */
         }
         for (unsigned rules = below(8); rules; rules--) {
                 cleanup_free char *path = random_path();

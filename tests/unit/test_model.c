@@ -124,6 +124,12 @@ static void records_come_back(void **state)
                         cleanup_error struct error twice = ERROR_INIT;
                         view_add(&e.view, kind, path, sources, kind == RULE_FROM ? 1 : kind == RULE_UNION ? 2 : 0, &twice);
                 }
+                for (unsigned i = random_below(&seed, 4); i; i--) {
+                        cleanup_free char *a = random_path(&seed), *b = random_path(&seed);
+                        const char *argv[] = {a, b, ""};
+                        assert_int_equal(environment_add_program(&e, NULL, argv, 1 + random_below(&seed, 3),
+                                                                 (enum restart_policy)random_below(&seed, 3), &err), 0);
+                }
                 cleanup_free char *record = environment_to_record(&e);
                 cleanup_environment struct environment back;
                 assert_int_equal(environment_from_record(&back, record, "test", &err), 0);

@@ -3,11 +3,13 @@
 #include "warden/protocol.h"
 
 #include "base/cleanup.h"
+#include "host/linux/payload.h"
 #include "random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -128,9 +130,76 @@ static void test_error(void **state)
         assert_non_null(back.text);
 }
 
+/* What is to run comes back as it was sealed. */
+static void test_payload(void **state)
+{
+        (void)state;
+        static char *argv[] = {(char *)"program", (char *)"", (char *)"a b\n", NULL}, *variables[] = {(char *)"A=1", (char *)"B=", NULL};
+        cleanup_error struct error err = ERROR_INIT;
+        struct payload p = {.argv = argv, .variables = variables, .cwd = (char *)"/home", .umask = 027, .mask = 1ULL << 63, .ignored = 5,
+                            .what = {INHERIT_KEEP, INHERIT_DIRECTORY, INHERIT_CLOSE}};
+        p.directory[1] = (char *)"/dir";
+        int fd = payload_seal(&p, &err);
+        assert_true(fd >= 0);
+        assert_true(write(fd, "x", 1) < 0 && ftruncate(fd, 0) < 0); /* sealed */
+        struct payload back;
+        assert_int_equal(payload_read(fd, &back, &err), 0);
+        for (int i = 0; i < 4; i++)
+                assert_true(i == 3 ? !back.argv[3] : strcmp(back.argv[i], argv[i]) == 0);
+        assert_string_equal(back.variables[1], "B=");
+        assert_null(back.variables[2]);
+        assert_string_equal(back.cwd, "/home");
+        assert_null(back.user);
+        assert_int_equal(back.umask, 027);
+        assert_true(back.mask == 1ULL << 63 && back.ignored == 5);
+        assert_int_equal(back.what[1], INHERIT_DIRECTORY);
+        assert_string_equal(back.directory[1], "/dir");
+        close(fd);
+        p.what[1] = INHERIT_DIRECTORY;
+        p.directory[1] = NULL;
+        fd = payload_seal(&p, &err);
+        assert_int_equal(payload_read(fd, &back, &err), -EBADMSG); /* a directory without a name */
+        assert_null(back.argv);
+        close(fd);
+}
+
+/* Damaged ones are refused, or are one: nothing in them points out of the bytes. */
+static void test_payload_damaged(void **state)
+{
+        (void)state;
+        static char *argv[] = {(char *)"program", (char *)"argument", NULL}, *variables[] = {(char *)"A=1", NULL};
+        cleanup_error struct error err = ERROR_INIT;
+        struct payload p = {.argv = argv, .variables = variables, .cwd = (char *)"/"};
+        cleanup_close int fd = payload_seal(&p, &err);
+        struct stat st;
+        assert_int_equal(fstat(fd, &st), 0);
+        size_t size = (size_t)st.st_size;
+        cleanup_free char *good = memory_new(size), *bytes = memory_new(size);
+        assert_int_equal(pread(fd, good, size, 0), (ssize_t)size);
+        for (size_t cut = 0; cut < size; cut++) {
+                memcpy(bytes, good, size);
+                assert_int_equal(payload_parse(&p, bytes, cut), -EBADMSG);
+        }
+        uint64_t seed = 3;
+        for (int round = 0; round < 20000; round++) {
+                memcpy(bytes, good, size);
+                for (unsigned i = 1 + random_below(&seed, 4); i; i--)
+                        bytes[random_below(&seed, (unsigned)size)] ^= (char)(1u << random_below(&seed, 8));
+                if (payload_parse(&p, bytes, size) < 0) {
+                        assert_null(p.argv);
+                        continue;
+                }
+                for (size_t i = 0; p.argv[i]; i++)
+                        assert_true(p.argv[i] >= bytes && p.argv[i] + strlen(p.argv[i]) < bytes + size);
+                free(p.argv);
+                free(p.variables);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_payload), cmocka_unit_test(test_payload_damaged),
                 cmocka_unit_test(test_round), cmocka_unit_test(test_full), cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_damaged), cmocka_unit_test(test_error),
         };

@@ -89,10 +89,9 @@ static char **take_list(char **at, const char *end, uint32_t count)
         return list;
 }
 
-int payload_parse(struct payload *p, char *bytes, size_t size)
+static int parse(struct payload *p, char *bytes, size_t size)
 {
         struct head head;
-        *p = (struct payload){0};
         if (size < sizeof head)
                 return -EBADMSG;
         memcpy(&head, bytes, sizeof head);
@@ -116,7 +115,13 @@ int payload_parse(struct payload *p, char *bytes, size_t size)
         }
         p->argv = take_list(&at, end, head.argc);
         p->variables = p->argv ? take_list(&at, end, head.envc) : NULL;
-        if (p->variables && at == end)
+        return p->variables && at == end ? 0 : -EBADMSG;
+}
+
+int payload_parse(struct payload *p, char *bytes, size_t size)
+{
+        *p = (struct payload){0};
+        if (parse(p, bytes, size) == 0)
                 return 0;
         free(p->argv);
         free(p->variables);
@@ -136,18 +141,4 @@ int payload_read(int fd, struct payload *p, struct error *err)
                 return error_set(err, EBADMSG, "what is to run was not told in the form that is expected");
         }
         return 0;
-}
-
-#define TITLE 200
-
-char *payload_title(char *const *argv)
-{
-        cleanup_text struct text t = {0};
-        for (size_t i = 0; argv[i] && t.length < TITLE; i++) {
-                text_add(&t, i ? " " : "");
-                text_add_escaped(&t, argv[i]);
-        }
-        if (t.length > TITLE)
-                memcpy(t.data + TITLE - 3, "...", 4);
-        return memory_string(t.data ? t.data : "");
 }

@@ -35,6 +35,3 @@ int payload_read(int fd, struct payload *p, struct error *err);
 
 /* The same from `size` bytes, which stay where they are; pure. -EBADMSG when they are none. */
 int payload_parse(struct payload *p, char *bytes, size_t size);
-
-/* What runs, for people: "name argument ...", escaped and cut. Fresh memory. */
-char *payload_title(char *const *argv);
