@@ -105,10 +105,9 @@ static int make(struct session *s, const char *name, int to_warden, struct error
                                 .system = &system, .join_user = -1, .join_mount = -1, .join_control = -1, .ready = session_ready,
                                 .context = s};
         result = record_view(s->directory, &system, &plan, &e, err);
-        if (result < 0)
-                return result;
         struct living living;
-        result = host_start(&launch, &living, err);
+        if (result == 0)
+                result = host_start(&launch, &living, err);
         if (result == 0) {
                 struct handover h = {.directory = s->directory, .init_socket = living.socket, .listening = listening, .lock = lock,
                                      .init = living.init, .name = e.name, .environment = &e, .waits = has_grants(s->directory, &e)};

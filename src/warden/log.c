@@ -42,10 +42,13 @@ static void write_line(struct log *log, const char *text, size_t length)
                 reopen(log);
         }
         ssize_t n = log->fd < 0 ? -1 : write(log->fd, text, length);
-        if (n > 0)
-                log->size += (size_t)n;
-        if (n < (ssize_t)length)
-                log->lost += length - (n > 0 ? (size_t)n : 0);
+        if (n == (ssize_t)length) {
+                log->size += length;
+                return;
+        }
+        if (n > 0) /* half a line, on a disk that is full */
+                (void)!ftruncate(log->fd, (off_t)log->size);
+        log->lost += length;
 }
 
 void log_line(struct log *log, const char *name, const char *line, size_t length)
