@@ -16,7 +16,7 @@
 #define REQUEST_RATE 32   /* a second, of one connection */
 #define HELLO_TIME 5000   /* ms */
 #define FEED_LIMIT 256
-#define POLL_LIMIT (2 + CONNECTION_LIMIT + FEED_LIMIT + 16)
+#define POLL_LIMIT (3 + CONNECTION_LIMIT + FEED_LIMIT + 16)
 
 /* A message that the receiver's socket had no room for. */
 struct queued {

@@ -157,6 +157,31 @@ static int64_t earlier(int64_t a, int64_t b)
         return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
+#define TERM_GRACE 10000 /* ms, when the warden itself is told to end, as when the machine goes down */
+
+static int told[2]; /* a pipe: a byte comes when the warden got SIGTERM */
+
+static void on_term(int signal)
+{
+        (void)!write(told[1], &signal, 1);
+}
+
+static int watch_term(struct error *err)
+{
+        struct sigaction action = {.sa_handler = on_term, .sa_flags = SA_RESTART};
+        if (pipe2(told, O_CLOEXEC | O_NONBLOCK) < 0 || sigaction(SIGTERM, &action, NULL) < 0)
+                return error_sys(err, errno, "cannot watch for the end");
+        return 0;
+}
+
+/* The second time it is in earnest. */
+static void obey_term(struct warden *w)
+{
+        char bytes[16];
+        (void)!read(told[0], bytes, sizeof bytes);
+        warden_stop(w, w->stopping ? 0 : TERM_GRACE);
+}
+
 /* One turn: waits, and does what is to be done. Returns false when init has ended. */
 static bool turn(struct warden *w)
 {
@@ -166,6 +191,8 @@ static bool turn(struct warden *w)
         size_t n = 0;
         fds[n++] = (struct pollfd){.fd = w->init_socket, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = w->connection_count < CONNECTION_LIMIT ? w->listening : -1, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = told[0], .events = POLLIN};
+        const size_t connections = n;
         for (size_t i = 0; i < w->connection_count; i++) {
                 struct connection *c = &w->connections[i];
                 ids[n] = c->id;
@@ -182,7 +209,9 @@ static bool turn(struct warden *w)
         int64_t wait = due < 0 ? -1 : due <= now ? 0 : due - now < 3600000 ? due - now : 3600000;
         int ready = host_wait(fds, n, (int)wait);
         if (ready > 0) {
-                for (size_t i = 2; i < feeds; i++)
+                if (fds[2].revents)
+                        obey_term(w);
+                for (size_t i = connections; i < feeds; i++)
                         if (fds[i].revents)
                                 control_ready(w, ids[i], fds[i].revents);
                 if (fds[1].revents)
@@ -262,7 +291,9 @@ int warden_main(int socket, void (*started)(void *context), void *context, struc
         if (result < 0)
                 return result;
         log_open(&w.log, w.directory);
-        result = host_isolate(w.directory, err);
+        result = watch_term(err);
+        if (result == 0)
+                result = host_isolate(w.directory, err);
         if (result < 0)
                 return result;
         w.grants = grants_new(&w);
