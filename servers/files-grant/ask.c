@@ -197,11 +197,11 @@ static void serve_one(struct grant *g, const struct fuse_in_header *head, const 
         case FUSE_LISTXATTR:
                 reply_error(g, head->unique, -EOPNOTSUPP);
                 break;
-        case FUSE_STATFS:
-                reply_error(g, head->unique, -ENOSYS);
-                break;
         default:
-                reply_error(g, head->unique, head->opcode == FUSE_IOCTL ? -ENOTTY : -EACCES);
+                if (head->opcode == FUSE_IOCTL)
+                        reply_error(g, head->unique, -ENOTTY);
+                else /* what is newer than we are is asked for in an older way then */
+                        reply_error(g, head->unique, is_change(head->opcode) ? -EACCES : -ENOSYS);
         }
 }
 

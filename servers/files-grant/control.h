@@ -28,13 +28,17 @@
  * file. Nobody else may keep the device: revoking ends with closing its last descriptor.
  *
  * A placeholder (GRANT_ASK) comes with the device alone and is mounted WITHOUT default_permissions (the kernel would not
- * ask for access(2) and chdir(2)). It shows an empty directory or file with `mode`. OPEN, OPENDIR, ACCESS and every look at a
- * name in it wait while a question is open; stat(2) of itself does not. There is one question for a program (a thread, as
- * inside numbers it), and one for all others (pid 0) when there are GRANT_QUESTIONS already.
- * ANSWER yes: *first* the placeholder is taken away and the grant mounted where it stood, then the ANSWER is sent; all who wait
- * are told ESTALE, at which the kernel walks the path again, into the grant. Mounting OVER the placeholder may wait for ever: a look at
- * a name in it holds the directory's lock. So: umount2(MNT_DETACH) and mount, or MOVE_MOUNT_BENEATH and umount. Other open questions
- * of that id are WITHDRAWN. Then REVOKE the placeholder. ANSWER no: EACCES for those who wait for this one.
+ * ask for access(2) and chdir(2)) and without ro, unless only reading is ever to be granted there (it would be EROFS without
+ * a question). It shows an empty directory or file with `mode`. OPEN, OPENDIR, ACCESS and every look at a name in it
+ * wait while a question is open; stat(2) of itself does not. There is one question for a program (a thread, as inside
+ * numbers it), and one for all others (pid 0) when there are GRANT_QUESTIONS already.
+ *
+ * ANSWER yes: *first* the placeholder is taken away and the grant mounted where it stood, then the ANSWER is sent; all who
+ * wait are told ESTALE, at which the kernel walks the path again, into the grant. Mounting OVER the placeholder may wait for
+ * ever: a look at a name in it holds the directory's lock. So: umount2(MNT_DETACH) and mount, or MOVE_MOUNT_BENEATH and
+ * umount. Other open questions of that id are WITHDRAWN. Then REVOKE the placeholder. ANSWER no: EACCES for those who wait
+ * for this one. (The kernel does not walk again for mkdir, mknod, symlink and link of a name *directly* in the
+ * placeholder: they give ESTALE when they are the very first access.)
  */
 #pragma once
 

@@ -36,11 +36,14 @@ static void wait_a_little(struct grant *g)
         pthread_cond_timedwait(&g->changed, &g->lock, &end);
 }
 
-/* Is a worker at something that it took before `start`? Lock held. */
-static bool is_busy(const struct worker *w, long long start)
+/* Is a worker at something that it took before `start`, and that nobody answered in its place? Lock held. */
+static bool is_busy(struct worker *w, long long start)
 {
         long long since = atomic_load(&w->since);
-        return since && since <= start;
+        pthread_mutex_lock(&w->reply);
+        bool unanswered = w->unique;
+        pthread_mutex_unlock(&w->reply);
+        return since && since <= start && unanswered;
 }
 
 /* Waits for the requests that are being worked on. What takes too long is answered with `error`, unless that is 0. Returns how
@@ -58,8 +61,9 @@ static unsigned drain(struct grant *g, int error)
                         wait_a_little(g);
         }
         for (struct worker *w = g->workers; w; w = w->next) {
-                stuck += is_busy(w, start);
-                if (error && is_busy(w, start))
+                bool hangs = is_busy(w, start);
+                stuck += hangs;
+                if (error && hangs)
                         worker_claim(w, error);
                 pthread_mutex_lock(&w->reply);
                 pthread_mutex_unlock(&w->reply);

@@ -90,10 +90,9 @@ leave()
 {
         local code=0
 
-        exec 7>&-
-        kill -TERM "$inner"
+        echo end >&7
         wait "$driver" || code=$?
-        exec 6>&-
+        exec 6>&- 7>&-
         [ "$code" = 0 ] || { echo "grants: status $code" >&2; cat "$PLACE/complaints" >&2; return 1; }
         eventually ended "$server"
         [ ! -s "$PLACE/complaints" ] || { cat "$PLACE/complaints" >&2; return 1; }

@@ -9,6 +9,7 @@
  *      raw HEX                        one message of those bytes; waits for no answer
  *      many N SOURCE                  adds 100000 .. 100000+N-1, all of them; tells microseconds for each
  *      none N                         revokes them
+ *      end                            closes the control socket, and waits for the end of the server
  *
  * Each is answered by a line on standard output. Events are appended to the file EVENTS. Usage: grants PIDS EVENTS SERVER
  */
@@ -121,7 +122,7 @@ static int mount_one(const struct order *o, int *device)
                 return errno;
         snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other%s", *device,
                  o->flags & GRANT_FILE ? S_IFREG : S_IFDIR, o->flags & GRANT_ASK ? "" : ",default_permissions");
-        unsigned long flags = MS_NOSUID | MS_NODEV | (o->flags & GRANT_RW || getenv("GRANTS_MOUNT_RW") ? 0 : MS_RDONLY) |
+        unsigned long flags = MS_NOSUID | MS_NODEV | (o->flags & (GRANT_RW | GRANT_ASK) || getenv("GRANTS_MOUNT_RW") ? 0 : MS_RDONLY) |
                               (o->flags & GRANT_NOEXEC ? MS_NOEXEC : 0);
         return mount("grant", place, "fuse", flags, options) < 0 ? errno : 0;
 }
@@ -422,6 +423,8 @@ int main(int argc, char **argv)
                                 fds[1].fd = -1; /* the server is gone: tests look at what remains */
                 }
                 if (fds[0].revents && !fgets(line, sizeof line, stdin))
+                        break;
+                if (fds[0].revents && strcmp(line, "end\n") == 0)
                         break;
                 if (fds[0].revents)
                         obey(line);

@@ -171,9 +171,9 @@ let_try()
         not within timeout 5 cat /mnt/1/other
         not within timeout 5 sh -c 'echo more >/mnt/1/file'
         [ "$(cat "$OUT/file")" = text ]
-        exec 7>&-
-        kill "$inner"
+        echo end >&7
         wait "$driver" || [ $? = 137 ]
+        exec 6>&- 7>&-
 }
 
 @test "the end of the control socket ends all, whoever still uses it" {

@@ -47,7 +47,7 @@ load common
         [ "$(cat "$OUT/file")" = $'one\ntwo' ]
         within sh -c 'echo three >/mnt/1'
         [ "$(cat "$OUT/file")" = three ]
-        within "$TOOLS/consistent" /mnt/1 - 5 10 && return 1 # it cannot be renamed
+        within "$TOOLS/consistent" /mnt/1 "$OUT/file" 5 2000
         not within rm /mnt/1
         revoke 1
         not within cat /mnt/1
@@ -199,6 +199,7 @@ load common
         revoke 1
         [ "$stuck" = 0 ]
         ends_with 1
+        touch "$GO"
         leave
 }
 
