@@ -166,38 +166,39 @@ for i in range(1000):
 }
 
 @test "a name that is swapped for a link while it is looked up never leads outside" {
-        mkdir -p "$OUT/a/d" "$PLACE/secret/d"
-        echo right >"$OUT/a/d/file"
+        mkdir -p "$PLACE/secret/d"
         echo SECRET >"$PLACE/secret/d/file"
-        ln -s "$PLACE/secret" "$OUT/b"
-        ln -s "$PLACE/secret/d/file" "$OUT/a/link"
-        echo right >"$OUT/a/plain"
+        for i in $(seq 0 49); do
+                mkdir -p "$OUT/a$i/d"
+                echo right | tee "$OUT/a$i/d/file" >"$OUT/plain$i"
+                ln -s "$PLACE/secret" "$OUT/b$i"
+                ln -s "$PLACE/secret/d/file" "$OUT/link$i"
+        done
         grants
         add 1 rw "$OUT"
         within mount -t tmpfs covers "$PLACE/secret" # inside sees the rest of the main system in these tests
-        start tool swap "$OUT/a" "$OUT/b" 3000
-        within_tool same /mnt/1/a d/file $'right\n' 2500
-        ends_with 0
-        start tool swap "$OUT/a/plain" "$OUT/a/link" 3000
-        [ -L "$OUT/b" ] || tool swap "$OUT/a" "$OUT/b" 0
-        within_tool same /mnt/1/a plain $'right\n' 2500
-        ends_with 0
+        start "$TOOLS/tool" swap "$OUT/a" "$OUT/b" 5000 50
+        swapper=$started
+        within_tool same /mnt/1/a /d/file $'right\n' 4500 50
         # Writes too go nowhere else.
-        start tool swap "$OUT/a" "$OUT/b" 2000
-        within sh -c 'for i in $(seq 200); do echo right >/mnt/1/a/d/file; mkdir /mnt/1/a/d/x; rmdir /mnt/1/a/d/x; done' 2>/dev/null || true
+        start "$TOOLS/tool" swap "$OUT/plain" "$OUT/link" 5000 50
+        within_tool same /mnt/1/plain '' $'right\n' 2500 50
+        within sh -c 'for i in $(seq 0 49); do echo right >/mnt/1/a$i/d/file; echo right >/mnt/1/plain$i; mkdir /mnt/1/a$i/d/x; done' \
+                2>/dev/null || true
         ends_with 0
+        wait "$swapper"
         [ "$(cat "$PLACE/secret/d/file")" = SECRET ]
         [ "$(ls "$PLACE/secret/d")" = file ]
         leave
 }
 
 @test "a file that is swapped for another outside is one or the other, never a mixture" {
-        for i in a b; do head -c 100 /dev/zero | tr '\0' "$i" >"$OUT/$i"; done
+        for i in a b; do head -c 100 /dev/zero | tr '\0' "$i" >"$OUT/${i}0"; done
         grants
         add 1 - "$OUT"
-        start tool swap "$OUT/a" "$OUT/b" 2500
+        start "$TOOLS/tool" swap "$OUT/a" "$OUT/b" 2500 1
         within sh -c 'end=$(($(date +%s) + 2)); while [ "$(date +%s)" -lt $end ]; do
-                case $(cat /mnt/1/a | tr -s ab) in a|b|"") ;; *) echo mixed ;; esac; done' >"$PLACE/got" 2>/dev/null
+                case $(cat /mnt/1/a0 | tr -s ab) in a|b|"") ;; *) echo mixed ;; esac; done' >"$PLACE/got" 2>/dev/null
         not grep mixed "$PLACE/got"
         ends_with 0
         leave

@@ -7,10 +7,10 @@
  *      take FILE flock|posix    takes a lock, says "taken", holds it until the file $GO exists
  *      try FILE flock|posix     exit status 0 when nobody else has it
  *      wait FILE flock|posix    waits for it, says "got"
- *      swap A B MS              exchanges two names, again and again
+ *      swap A B MS N            exchanges A0 with B0, A1 with B1, ... N of them, again and again
  *      dirty FILE BYTES         changes a file through a mapping, says "dirty", waits for $GO
  *      many DIR N               makes N files and opens them, says "open", and once $GO exists, how many can be read
- *      same DIR NAME TEXT MS    reads DIR/NAME again and again: fails when it ever holds anything but TEXT
+ *      same A REST TEXT MS N    reads A0REST, A1REST, ... again and again: fails when one ever holds anything but TEXT
  *      statloop FILE            stat(2) until it fails; says with which error
  */
 #include <errno.h>
@@ -184,11 +184,17 @@ static int lock(const char *file, const char *kind, bool waits)
         return *kind == 'f' ? flock(fd, LOCK_EX | (waits ? 0 : LOCK_NB)) : fcntl(fd, waits ? F_SETLKW : F_SETLK, &all);
 }
 
-static void swap(const char *a, const char *b, long ms)
+/* A0 with B0, A1 with B1, ... in turn, in whatever order they are found. */
+static void swap(const char *a, const char *b, long ms, int count)
 {
+        char one[4200], other[4200];
         for (long long end = milliseconds() + ms; milliseconds() < end;)
-                if (renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) < 0)
-                        die("exchange");
+                for (int i = 0; i < count; i++) {
+                        snprintf(one, sizeof one, "%s%d", a, i);
+                        snprintf(other, sizeof other, "%s%d", b, i);
+                        if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) < 0)
+                                die("exchange");
+                }
 }
 
 static void dirty(const char *file, size_t bytes)
@@ -227,28 +233,31 @@ static void many(const char *directory, int count)
         printf("%d alive\n", alive);
 }
 
-static void same(const char *directory, const char *name, const char *text, long ms)
+static void same(const char *start, const char *rest, const char *text, long ms, int count)
 {
         char path[4200], seen[200];
         unsigned long good = 0, refused = 0;
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        for (long long end = milliseconds() + ms; milliseconds() < end;) {
-                int fd = open(path, O_RDONLY | O_CLOEXEC);
-                ssize_t got = fd < 0 ? -1 : read(fd, seen, sizeof seen - 1);
-                if (fd >= 0)
-                        close(fd);
-                if (got < 0) {
-                        refused++;
-                        continue;
+        for (long long end = milliseconds() + ms; milliseconds() < end;)
+                for (int i = 0; i < count; i++) {
+                        snprintf(path, sizeof path, "%s%d%s", start, i, rest);
+                        int fd = open(path, O_RDONLY | O_CLOEXEC);
+                        ssize_t got = fd < 0 ? -1 : read(fd, seen, sizeof seen - 1);
+                        if (fd >= 0)
+                                close(fd);
+                        if (got < 0) {
+                                refused++;
+                                continue;
+                        }
+                        seen[got] = '\0';
+                        if (strcmp(seen, text) != 0) {
+                                printf("wrong file: %s\n", seen);
+                                exit(1);
+                        }
+                        good++;
                 }
-                seen[got] = '\0';
-                if (strcmp(seen, text) != 0) {
-                        printf("wrong file: %s\n", seen);
-                        exit(1);
-                }
-                good++;
-        }
         printf("good %lu refused %lu\n", good, refused);
+        if (!good || !refused)
+                exit(2); /* then nothing was tested */
 }
 
 int main(int argc, char **argv)
@@ -269,14 +278,14 @@ int main(int argc, char **argv)
                 if (lock(argv[2], argv[3], true) < 0)
                         die("lock");
                 say("got");
-        } else if (strcmp(what, "swap") == 0 && argc == 5) {
-                swap(argv[2], argv[3], atol(argv[4]));
+        } else if (strcmp(what, "swap") == 0 && argc == 6) {
+                swap(argv[2], argv[3], atol(argv[4]), atoi(argv[5]));
         } else if (strcmp(what, "dirty") == 0 && argc == 4) {
                 dirty(argv[2], strtoul(argv[3], NULL, 10));
         } else if (strcmp(what, "many") == 0 && argc == 4) {
                 many(argv[2], atoi(argv[3]));
-        } else if (strcmp(what, "same") == 0 && argc == 6) {
-                same(argv[2], argv[3], argv[4], atol(argv[5]));
+        } else if (strcmp(what, "same") == 0 && argc == 7) {
+                same(argv[2], argv[3], argv[4], atol(argv[5]), atoi(argv[6]));
         } else if (strcmp(what, "statloop") == 0 && argc == 3) {
                 struct stat st;
                 while (stat(argv[2], &st) == 0)
