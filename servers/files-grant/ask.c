@@ -2,9 +2,10 @@
 /*
  * Placeholders: what stands at a path that is not granted yet, and asks (control.h).
  *
- * Theory of operation. All is the main thread's: there is no file system outside that could hold it up. A request that asks is
- * parked with its question; the answer comes from the warden, or the kernel says that whoever waited was killed. The kernel
- * resolves the path anew after ESTALE, so nothing is decided on a name that could change its meaning.
+ * Theory of operation. All is the main thread's: there is no file system outside that could hold it up. A request that
+ * asks is parked with its question; the answer comes from the warden, or the kernel says that whoever waited was
+ * killed. The kernel resolves the path anew after ESTALE, so nothing is decided on a name that could change its
+ * meaning.
  */
 #include "grant.h"
 
@@ -75,7 +76,8 @@ static struct open_question *find_question(struct grant *g, const struct fuse_in
                 return others;
         struct open_question *question = &p->questions[p->question_count++];
         *question = (struct open_question){.serial = ++p->last_serial, .pid = crowded ? 0 : head->pid};
-        struct grant_question asked = {.serial = question->serial, .pid = question->pid, .uid = head->uid, .what = what};
+        struct grant_question asked = {
+                .serial = question->serial, .pid = question->pid, .uid = head->uid, .what = what};
         snprintf(asked.name, sizeof asked.name, "%s", name);
         tell(g, GRANT_QUESTION, &asked);
         return question;
@@ -147,7 +149,8 @@ void ask_answer(struct grant *g, const struct grant_answer *answer)
         while (p->question_count) {
                 question = &p->questions[p->question_count - 1];
                 if (question->serial != answer->serial)
-                        tell(g, GRANT_WITHDRAWN, &(struct grant_question){.serial = question->serial, .pid = question->pid});
+                        tell(g, GRANT_WITHDRAWN,
+                             &(struct grant_question){.serial = question->serial, .pid = question->pid});
                 p->question_count--;
         }
         answer_parked(g, 0, -ESTALE);
@@ -162,8 +165,12 @@ void ask_end(struct grant *g)
 
 static void answer_attributes(struct grant *g, uint64_t unique)
 {
-        struct fuse_attr_out out = {.attr = {.ino = 1, .mode = (g->file ? S_IFREG : S_IFDIR) | (g->show.mode & 0777),
-                                             .nlink = g->file ? 1 : 2, .uid = g->show.uid, .gid = g->show.gid, .blksize = 4096}};
+        struct fuse_attr_out out = {.attr = {.ino = 1,
+                                             .mode = (g->file ? S_IFREG : S_IFDIR) | (g->show.mode & 0777),
+                                             .nlink = g->file ? 1 : 2,
+                                             .uid = g->show.uid,
+                                             .gid = g->show.gid,
+                                             .blksize = 4096}};
         struct fuse_out_header head = {.len = sizeof head + sizeof out, .unique = unique};
         struct iovec parts[2] = {{&head, sizeof head}, {&out, sizeof out}};
         (void)!writev(g->device, parts, 2);

@@ -41,13 +41,15 @@ int answer_getattr(struct request *r)
         return result;
 }
 
-/* An owner as inside numbers it. Giving a file to whom it is shown to belong is nothing; what is more, only where owners are
- * those of outside. Returns 1 when there is something to do. */
+/* An owner as inside numbers it. Giving a file to whom it is shown to belong is nothing; what is more, only where
+ * owners are those of outside. Returns 1 when there is something to do. */
 static int owner_outside(struct grant *g, bool group, uint32_t inside, uint32_t *outside)
 {
         pthread_mutex_lock(&g->lock);
         bool mapped = g->show.flags & GRANT_MAPPED;
-        int result = mapped ? show_owner_outside(g, group, inside, outside) : inside == (group ? g->show.gid : g->show.uid) ? 0 : -EPERM;
+        int result = mapped                                          ? show_owner_outside(g, group, inside, outside)
+                     : inside == (group ? g->show.gid : g->show.uid) ? 0
+                                                                     : -EPERM;
         pthread_mutex_unlock(&g->lock);
         return mapped && result == 0 ? -EPERM : result;
 }
@@ -65,7 +67,8 @@ static int set_owner(struct grant *g, int fd, const struct fuse_setattr_in *in)
 static int set_mode(struct grant *g, int fd, uint32_t mode)
 {
         char name[DESCRIPTOR_NAME];
-        return fchmodat(g->server->proc, descriptor_name(name, fd), mode & 07777 & ~(uint32_t)SET_IDS, 0) < 0 ? -errno : 0;
+        return fchmodat(g->server->proc, descriptor_name(name, fd), mode & 07777 & ~(uint32_t)SET_IDS, 0) < 0 ? -errno
+                                                                                                              : 0;
 }
 
 static int set_size(struct request *r, struct target *t, const struct fuse_setattr_in *in)
@@ -152,9 +155,14 @@ int answer_statfs(struct request *r)
         target_put(r->grant, &t);
         if (result < 0)
                 return result;
-        *out = (struct fuse_statfs_out){.st = {.blocks = fs.f_blocks, .bfree = fs.f_bfree, .bavail = fs.f_bavail, .files = fs.f_files,
-                                               .ffree = fs.f_ffree, .bsize = (uint32_t)fs.f_bsize,
-                                               .namelen = (uint32_t)fs.f_namelen, .frsize = (uint32_t)fs.f_frsize}};
+        *out = (struct fuse_statfs_out){.st = {.blocks = fs.f_blocks,
+                                               .bfree = fs.f_bfree,
+                                               .bavail = fs.f_bavail,
+                                               .files = fs.f_files,
+                                               .ffree = fs.f_ffree,
+                                               .bsize = (uint32_t)fs.f_bsize,
+                                               .namelen = (uint32_t)fs.f_namelen,
+                                               .frsize = (uint32_t)fs.f_frsize}};
         r->reply_size = sizeof *out;
         return 0;
 }

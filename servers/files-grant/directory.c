@@ -48,7 +48,8 @@ int answer_opendir(struct request *r)
 }
 
 /* One entry of an answer. Returns its size, or 0 when there is no room for it. */
-static size_t add_entry(struct request *r, const struct handle *handle, const struct entry *entry, bool plus, size_t room)
+static size_t add_entry(struct request *r, const struct handle *handle, const struct entry *entry, bool plus,
+                        size_t room)
 {
         struct fuse_dirent *out = (void *)(r->reply + r->reply_size);
         struct fuse_entry_out *more = NULL;

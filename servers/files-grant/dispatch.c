@@ -88,24 +88,33 @@ int reply_error(struct grant *g, uint64_t unique, int error)
         return send_reply(g, unique, error, NULL, 0);
 }
 
-int reply_init(struct grant *g, const struct fuse_in_header *head, const char *argument, size_t size, uint32_t max_write)
+int reply_init(struct grant *g, const struct fuse_in_header *head, const char *argument, size_t size,
+               uint32_t max_write)
 {
         static const uint64_t wanted = FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
-                                       FUSE_FLOCK_LOCKS | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
-                                       FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES |
-                                       FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT | DIRECT_IO_ALLOW_MMAP;
+                                       FUSE_FLOCK_LOCKS | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS |
+                                       FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
+                                       FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_INIT_EXT |
+                                       DIRECT_IO_ALLOW_MMAP;
         struct fuse_init_in in = {0};
         memcpy(&in, argument, size < sizeof in ? size : sizeof in);
         if (in.major != FUSE_KERNEL_VERSION || in.minor < 36) {
                 reply_error(g, head->unique, -EPROTO);
                 return -EPROTO;
         }
-        uint64_t offered = in.flags | (in.flags & FUSE_INIT_EXT ? (uint64_t)in.flags2 << 32 : 0), flags = wanted & offered;
+        uint64_t offered = in.flags | (in.flags & FUSE_INIT_EXT ? (uint64_t)in.flags2 << 32 : 0),
+                 flags = wanted & offered;
         g->minor = in.minor < FUSE_KERNEL_MINOR_VERSION ? in.minor : FUSE_KERNEL_MINOR_VERSION;
         g->direct = flags & DIRECT_IO_ALLOW_MMAP;
-        struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_readahead = in.max_readahead,
-                                    .flags = (uint32_t)flags, .flags2 = (uint32_t)(flags >> 32), .max_background = BACKGROUND,
-                                    .congestion_threshold = BACKGROUND * 3 / 4, .max_write = max_write, .time_gran = 1,
+        struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
+                                    .minor = FUSE_KERNEL_MINOR_VERSION,
+                                    .max_readahead = in.max_readahead,
+                                    .flags = (uint32_t)flags,
+                                    .flags2 = (uint32_t)(flags >> 32),
+                                    .max_background = BACKGROUND,
+                                    .congestion_threshold = BACKGROUND * 3 / 4,
+                                    .max_write = max_write,
+                                    .time_gran = 1,
                                     .max_pages = (uint16_t)((max_write + 4095) / 4096)};
         return send_reply(g, head->unique, 0, &out, sizeof out);
 }
@@ -146,8 +155,9 @@ static void finish(struct request *r, int result, bool gives)
         if (result == 0 && gives && atomic_load(&r->grant->deny))
                 result = -EACCES; /* from here on nothing is handed out: revoke.c waits for `reply` */
         int sent = !mine ? -ENOENT
-                   : r->parked ? 0
-                               : send_reply(r->grant, r->head->unique, result, r->reply, result < 0 ? 0 : r->reply_size);
+                   : r->parked
+                           ? 0
+                           : send_reply(r->grant, r->head->unique, result, r->reply, result < 0 ? 0 : r->reply_size);
         pthread_mutex_unlock(&w->reply);
         if (result < 0 || sent < 0)
                 undo(r);
@@ -182,7 +192,10 @@ void dispatch(struct request *r)
         }
         if (!action || r->size < action->least) {
                 if (r->head->opcode != FUSE_DESTROY)
-                        reply_error(r->grant, r->head->unique, action ? -EINVAL : r->head->opcode == FUSE_IOCTL ? -ENOTTY : -ENOSYS);
+                        reply_error(r->grant, r->head->unique,
+                                    action                          ? -EINVAL
+                                    : r->head->opcode == FUSE_IOCTL ? -ENOTTY
+                                                                    : -ENOSYS);
                 return;
         }
         const struct fuse_write_in *write = r->head->opcode == FUSE_WRITE ? (const void *)r->argument : NULL;

@@ -2,10 +2,11 @@
 /*
  * Answers about what is in files.
  *
- * Theory of operation. Pages are the kernel's; it writes through. (A write-back cache would have the kernel keep size and time of what
- * it wrote: changes outside would not be seen.) What a mapping changed is written later: those requests have FUSE_WRITE_CACHE.
- * A descriptor that only writes or appends goes past the pages where the kernel can do that beside mappings (7.39): one
- * copy less, and an append goes to where the end is outside. At OPEN the pages are kept when the file is what they show.
+ * Theory of operation. Pages are the kernel's; it writes through. (A write-back cache would have the kernel keep size
+ * and time of what it wrote: changes outside would not be seen.) What a mapping changed is written later: those
+ * requests have FUSE_WRITE_CACHE. A descriptor that only writes or appends goes past the pages where the kernel can do
+ * that beside mappings (7.39): one copy less, and an append goes to where the end is outside. At OPEN the pages are
+ * kept when the file is what they show.
  */
 #include "names.h"
 
@@ -41,7 +42,8 @@ static bool note_content(struct node *node, const struct statx *st)
         return same;
 }
 
-int open_answer(struct request *r, uint64_t id, int fd, uint32_t flags, const struct statx *st, struct fuse_open_out *out)
+int open_answer(struct request *r, uint64_t id, int fd, uint32_t flags, const struct statx *st,
+                struct fuse_open_out *out)
 {
         struct grant *g = r->grant;
         struct handle *handle = NULL;
@@ -208,8 +210,8 @@ int answer_copy_file_range(struct request *r)
         ssize_t copied = -EBADF;
         if (from && to) {
                 off_t read_at = (off_t)in->off_in, write_at = (off_t)in->off_out;
-                copied = copy_file_range(from->fd, &read_at, to->fd, &write_at, in->len < COPY_AT_ONCE ? in->len : COPY_AT_ONCE,
-                                         0);
+                copied = copy_file_range(from->fd, &read_at, to->fd, &write_at,
+                                         in->len < COPY_AT_ONCE ? in->len : COPY_AT_ONCE, 0);
                 if (copied < 0)
                         copied = -errno;
         }

@@ -43,8 +43,14 @@ int grant_new(struct server *s, const struct grant_message *message, int device,
                 return -ENODEV;
         fcntl(device, F_SETFL, fcntl(device, F_GETFL) | O_NONBLOCK);
         struct grant *g = memory_new(sizeof *g);
-        *g = (struct grant){.id = message->id, .server = s, .device = device, .source = source, .show = message->add, .refs = 1,
-                            .file = message->add.flags & GRANT_FILE, .ask = message->add.flags & GRANT_ASK};
+        *g = (struct grant){.id = message->id,
+                            .server = s,
+                            .device = device,
+                            .source = source,
+                            .show = message->add,
+                            .refs = 1,
+                            .file = message->add.flags & GRANT_FILE,
+                            .ask = message->add.flags & GRANT_ASK};
         pthread_condattr_t monotonic;
         pthread_condattr_init(&monotonic);
         pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

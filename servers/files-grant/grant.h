@@ -2,15 +2,15 @@
 /*
  * What the parts of files-grant share.
  *
- * Theory of operation. The main thread (main.c) listens to the control socket and to the FUSE devices of grants that nobody
- * works for; it never waits for a file system. A request wakes a *worker* of its grant (worker.c), which looks for the next
- * request for a while and ends when there is none: idle grants cost no thread. Workers answer through dispatch.c, where a
- * request is claimed before it is answered: so the main thread and a revoke can answer in the place of a worker that hangs
- * in a dead file system, and what that worker comes back with is thrown away.
+ * Theory of operation. The main thread (main.c) listens to the control socket and to the FUSE devices of grants that
+ * nobody works for; it never waits for a file system. A request wakes a *worker* of its grant (worker.c), which looks
+ * for the next request for a while and ends when there is none: idle grants cost no thread. Workers answer through
+ * dispatch.c, where a request is claimed before it is answered: so the main thread and a revoke can answer in the place
+ * of a worker that hangs in a dead file system, and what that worker comes back with is thrown away.
  *
- * Locks: `lock` of a grant guards its tree, handles, workers and flags, and is never held in a system call that may wait.
- * A worker's `reply` guards the claim, and is held while the reply is written: whoever set `deny` and then took each of them
- * once knows that nothing read before is handed out any more. Taken in the order lock, reply.
+ * Locks: `lock` of a grant guards its tree, handles, workers and flags, and is never held in a system call that may
+ * wait. A worker's `reply` guards the claim, and is held while the reply is written: whoever set `deny` and then took
+ * each of them once knows that nothing read before is handed out any more. Taken in the order lock, reply.
  */
 #pragma once
 
@@ -152,7 +152,8 @@ struct request {
 };
 
 /* main.c */
-void server_finish(struct grant *g, const struct grant_message *told); /* it leaves the table and that is told. Lock held */
+void server_finish(struct grant *g,
+                   const struct grant_message *told); /* it leaves the table and that is told. Lock held */
 void server_post(struct server *s, const struct grant_message *message); /* to the warden; never waits */
 void server_wake(struct server *s);
 
@@ -176,11 +177,13 @@ void grant_close_device(struct grant *g);    /* aborts the connection; returns w
 /* dispatch.c */
 void dispatch(struct request *r);
 int reply_error(struct grant *g, uint64_t unique, int error);
-int reply_init(struct grant *g, const struct fuse_in_header *head, const char *argument, size_t size, uint32_t max_write);
+int reply_init(struct grant *g, const struct fuse_in_header *head, const char *argument, size_t size,
+               uint32_t max_write);
 bool is_change(uint32_t opcode);
 
 /* handle.c */
-int handle_new(struct grant *g, struct node *node, int fd, bool writable, bool directory, struct handle **made); /* lock held */
+int handle_new(struct grant *g, struct node *node, int fd, bool writable, bool directory,
+               struct handle **made);                                 /* lock held */
 struct handle *handle_get(struct grant *g, uint64_t fh, uint64_t id); /* pinned; NULL: none */
 void handle_put(struct grant *g, struct handle *handle);
 void handle_drop(struct grant *g, struct handle *handle); /* the table's reference */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What is open inside: a number for the kernel, a descriptor outside. All grants share the descriptors that a process may
- * have; one of them gets no more than half of those that are left.
+ * What is open inside: a number for the kernel, a descriptor outside. All grants share the descriptors that a process
+ * may have; one of them gets no more than half of those that are left.
  */
 #include "grant.h"
 

@@ -2,11 +2,11 @@
 /*
  * Locks that hold against programs outside too.
  *
- * Theory of operation. flock(2) belongs to what is open, and each open file inside has its own outside: that is all. POSIX locks
- * belong to a process, and the server is one for all programs inside: so each owner (as the kernel numbers it) has an open
- * file description of its own, with locks of the F_OFD kind, which conflict with POSIX locks of outside. Who waits for a lock
- * is parked; a thread of the grant tries again, soon after a lock inside was given back, and every few milliseconds, because nothing
- * tells when one outside was.
+ * Theory of operation. flock(2) belongs to what is open, and each open file inside has its own outside: that is all.
+ * POSIX locks belong to a process, and the server is one for all programs inside: so each owner (as the kernel numbers
+ * it) has an open file description of its own, with locks of the F_OFD kind, which conflict with POSIX locks of
+ * outside. Who waits for a lock is parked; a thread of the grant tries again, soon after a lock inside was given back,
+ * and every few milliseconds, because nothing tells when one outside was.
  */
 #include "source.h"
 
@@ -94,7 +94,8 @@ static struct lock *get_lock(struct grant *g, struct handle *handle, uint64_t ow
 static struct flock range_of(const struct fuse_file_lock *lk)
 {
         off_t length = lk->end >= LAST_BYTE ? 0 : (off_t)(lk->end - lk->start + 1);
-        return (struct flock){.l_type = (short)lk->type, .l_whence = SEEK_SET, .l_start = (off_t)lk->start, .l_len = length};
+        return (struct flock){
+                .l_type = (short)lk->type, .l_whence = SEEK_SET, .l_start = (off_t)lk->start, .l_len = length};
 }
 
 /* Takes, changes or gives back a lock without waiting. */
@@ -303,7 +304,8 @@ void locks_refuse(struct grant *g)
 }
 
 /* Takes what `gone` says of from a node and gives it back. */
-static void drop(struct grant *g, struct handle *handle, bool (*gone)(const struct lock *lock, uint64_t key), uint64_t key)
+static void drop(struct grant *g, struct handle *handle, bool (*gone)(const struct lock *lock, uint64_t key),
+                 uint64_t key)
 {
         struct lock *dropped = NULL;
         pthread_mutex_lock(&g->lock);

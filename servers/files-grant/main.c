@@ -25,7 +25,7 @@
 #define KEY_CONTROL 0      /* of events: grants have their ids, which are not 0 */
 #define KEY_WAKE UINT64_MAX
 
-/* --- what is told --------------------------------------------------------------------------------------------------- */
+/* --- what is told --- */
 
 void server_wake(struct server *s)
 {
@@ -34,7 +34,8 @@ void server_wake(struct server *s)
 
 static bool send_now(struct server *s, const struct grant_message *message)
 {
-        return send(s->control, message, sizeof *message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || (errno != EAGAIN && errno != ENOBUFS);
+        return send(s->control, message, sizeof *message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+               (errno != EAGAIN && errno != ENOBUFS);
 }
 
 void server_post(struct server *s, const struct grant_message *message)
@@ -72,7 +73,7 @@ static void tell_status(struct server *s, enum grant_type type, uint64_t id, int
         server_post(s, &message);
 }
 
-/* --- the table ------------------------------------------------------------------------------------------------------ */
+/* --- the table --- */
 
 static struct grant **place_of(struct server *s, uint64_t id)
 {
@@ -132,7 +133,7 @@ static void take_done(struct server *s)
         }
 }
 
-/* --- what is asked for ---------------------------------------------------------------------------------------------- */
+/* --- what is asked for --- */
 
 static bool is_sensible(const struct grant_add *add)
 {
@@ -235,7 +236,8 @@ static bool receive(struct server *s)
         int fds[TAKEN];
         size_t count = 0;
         struct iovec part = {&message, sizeof message};
-        struct msghdr envelope = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        struct msghdr envelope = {
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
         ssize_t got = recvmsg(s->control, &envelope, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (got < 0)
                 return errno == EAGAIN || errno == EINTR || errno == EMFILE || errno == ENOBUFS || errno == ENOMEM;
@@ -257,7 +259,7 @@ static bool receive(struct server *s)
         return true;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 /* Aborts all connections. Threads that hang in a dead file system would keep the devices open otherwise. */
 static _Noreturn void end(struct server *s)
@@ -317,7 +319,8 @@ static _Noreturn void serve(struct server *s)
                 take_done(s);
                 bool left = send_waiting(s);
                 if (left != waiting) {
-                        struct epoll_event event = {.events = EPOLLIN | (left ? EPOLLOUT : 0U), .data.u64 = KEY_CONTROL};
+                        struct epoll_event event = {.events = EPOLLIN | (left ? EPOLLOUT : 0U),
+                                                    .data.u64 = KEY_CONTROL};
                         epoll_ctl(s->events, EPOLL_CTL_MOD, s->control, &event);
                         waiting = left;
                 }
@@ -364,7 +367,8 @@ int main(int argc, char **argv)
         socklen_t length = sizeof type;
         (void)argv;
         if (argc > 1 || getsockopt(s.control, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET) {
-                error_set(&err, EINVAL, "paddock-files-grant is started by paddock, with its control socket as descriptor %d",
+                error_set(&err, EINVAL,
+                          "paddock-files-grant is started by paddock, with its control socket as descriptor %d",
                           GRANT_CONTROL);
                 error_print(stderr, &err);
                 return 2;
@@ -379,9 +383,11 @@ int main(int argc, char **argv)
         s.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         s.nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
         s.proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        struct epoll_event control = {.events = EPOLLIN, .data.u64 = KEY_CONTROL}, wake = {.events = EPOLLIN, .data.u64 = KEY_WAKE};
+        struct epoll_event control = {.events = EPOLLIN, .data.u64 = KEY_CONTROL},
+                           wake = {.events = EPOLLIN, .data.u64 = KEY_WAKE};
         if (s.events < 0 || s.wake < 0 || s.nothing < 0 || s.proc < 0 ||
-            epoll_ctl(s.events, EPOLL_CTL_ADD, s.control, &control) < 0 || epoll_ctl(s.events, EPOLL_CTL_ADD, s.wake, &wake) < 0) {
+            epoll_ctl(s.events, EPOLL_CTL_ADD, s.control, &control) < 0 ||
+            epoll_ctl(s.events, EPOLL_CTL_ADD, s.wake, &wake) < 0) {
                 error_sys(&err, errno, "cannot serve grants: a descriptor is missing");
                 error_print(stderr, &err);
                 return 1;

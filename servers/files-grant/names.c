@@ -32,7 +32,8 @@ int enter(struct request *r, uint64_t parent, const char *name, const struct sta
         }
         struct node *node = node_enter(&g->tree, above, name, &is);
         node->told = now_ms();
-        *out = (struct fuse_entry_out){.nodeid = node_id(node), .entry_valid = KEPT_SECONDS, .attr_valid = KEPT_SECONDS};
+        *out = (struct fuse_entry_out){
+                .nodeid = node_id(node), .entry_valid = KEPT_SECONDS, .attr_valid = KEPT_SECONDS};
         show_attributes(g, st, &out->attr);
         pthread_mutex_unlock(&g->lock);
         return 0;
@@ -104,15 +105,16 @@ int answer_batch_forget(struct request *r)
 }
 
 /* What mkdir, mknod and symlink have in common: `make` makes the name in the directory. */
-static int answer_new(struct request *r, const char *name, int (*make)(int directory, const char *name, const void *with),
-                      const void *with)
+static int answer_new(struct request *r, const char *name,
+                      int (*make)(int directory, const char *name, const void *with), const void *with)
 {
         struct target directory;
         struct statx st;
         int result = is_name(name) ? target_get(r->grant, r->head->nodeid, &directory) : -EINVAL;
         if (result < 0)
                 return result;
-        result = make(directory.fd, name, with) < 0 ? -errno : answer_entry(r, r->head->nodeid, directory.fd, name, &st);
+        result =
+                make(directory.fd, name, with) < 0 ? -errno : answer_entry(r, r->head->nodeid, directory.fd, name, &st);
         target_put(r->grant, &directory);
         return result;
 }
@@ -236,7 +238,8 @@ int answer_link(struct request *r)
                 return result;
         result = target_get(r->grant, r->head->nodeid, &directory);
         if (result == 0) {
-                result = linkat(r->grant->server->proc, descriptor_name(old, file.fd), directory.fd, name, AT_SYMLINK_FOLLOW);
+                result = linkat(r->grant->server->proc, descriptor_name(old, file.fd), directory.fd, name,
+                                AT_SYMLINK_FOLLOW);
                 result = result < 0 ? -errno : answer_entry(r, r->head->nodeid, directory.fd, name, &st);
                 target_put(r->grant, &directory);
         }

@@ -148,8 +148,8 @@ static void remove_link(struct node_tree *tree, struct link *link)
 static void release(struct node_tree *tree, struct node *node)
 {
         while (node != &tree->root && !node->lookups && !node->children && !node->handles && !node->locks) {
-                /* The last link's parent may be free then; the others' cannot be freed in this walk but by recursion, which
-                 * ends, because each call frees something. */
+                /* The last link's parent may be free then; the others' cannot be freed in this walk but by recursion,
+                 * which ends, because each call frees something. */
                 struct node *above = NULL;
                 while (node->links) {
                         struct link *link = node->links;
@@ -161,7 +161,8 @@ static void release(struct node_tree *tree, struct node *node)
                         free(link);
                 }
                 struct node **at;
-                for (at = &tree->by_identity[hash_identity(&node->is) & tree->identity_mask]; *at != node; at = &(*at)->chain)
+                for (at = &tree->by_identity[hash_identity(&node->is) & tree->identity_mask]; *at != node;
+                     at = &(*at)->chain)
                         ;
                 *at = node->chain;
                 tree->slots[node->slot - 2] = (struct node *)((uintptr_t)tree->free_slot << 1 | FREE);
@@ -214,7 +215,8 @@ void node_unlink(struct node_tree *tree, struct node *parent, const char *name)
                 drop_link(tree, link);
 }
 
-/* A directory has one name. Moved outside, it can come to lie below what was below it: that one's name is wrong then. */
+/* A directory has one name. Moved outside, it can come to lie below what was below it: that one's name is wrong
+ * then. */
 static void settle_directory(struct node_tree *tree, struct node *node, const struct node *parent)
 {
         while (node->links)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The files that the kernel knows of: a node is a *file*, known by device, inode, time of birth and type, with the names
- * under which it was seen.
+ * The files that the kernel knows of: a node is a *file*, known by device, inode, time of birth and type, with the
+ * names under which it was seen.
  *
- * Theory of operation. A grant is written through, so a file must stay itself when it is renamed, and hard links must be one
- * file. An ordinary user cannot open a file by its handle, and a descriptor for every file would soon be too many: so a node is
- * reached by one of its names, from the top, and then compared (source.h). What stands there by now is either that file or
- * ESTALE, at which the kernel looks the name up anew and finds another node. The time of birth tells a new file from
- * an old one whose inode number it was given; where a file system has none, device, number and type must do.
+ * Theory of operation. A grant is written through, so a file must stay itself when it is renamed, and hard links must
+ * be one file. An ordinary user cannot open a file by its handle, and a descriptor for every file would soon be too
+ * many: so a node is reached by one of its names, from the top, and then compared (source.h). What stands there by now
+ * is either that file or ESTALE, at which the kernel looks the name up anew and finds another node. The time of birth
+ * tells a new file from an old one whose inode number it was given; where a file system has none, device, number and
+ * type must do.
  *
- * A node lives as long as the kernel counts lookups of it, or has names below it, or has it open. Its id is a slot of the table
- * with the slot's generation: an id that was forgotten, or invented, leads nowhere.
+ * A node lives as long as the kernel counts lookups of it, or has names below it, or has it open. Its id is a slot of
+ * the table with the slot's generation: an id that was forgotten, or invented, leads nowhere.
  *
  * All functions are called with the grant's lock held. None makes a system call.
  */
@@ -80,8 +81,8 @@ bool identity_same(const struct identity *a, const struct identity *b);
 /* The node of an id, or NULL when there is none (any more). */
 struct node *node_find(struct node_tree *tree, uint64_t id);
 uint64_t node_id(const struct node *node);
-/* The file that was seen as `name` in a directory: found or made, and the name noted. One lookup is counted. `parent` NULL: it
- * has no name yet. */
+/* The file that was seen as `name` in a directory: found or made, and the name noted. One lookup is counted. `parent`
+ * NULL: it has no name yet. */
 struct node *node_enter(struct node_tree *tree, struct node *parent, const char *name, const struct identity *is);
 /* The name is the node's from now on. */
 void node_link(struct node_tree *tree, struct node *node, struct node *parent, const char *name);

@@ -2,19 +2,20 @@
 /*
  * Taking a grant back, and changing one.
  *
- * Theory of operation. Closing the device makes every later request fail, but what the kernel has in its pages would stay
- * readable through mappings and open files. So, in this order:
+ * Theory of operation. Closing the device makes every later request fail, but what the kernel has in its pages would
+ * stay readable through mappings and open files. So, in this order:
  *
- *      1. `deny`: from now on requests are refused. Those that are being worked on are waited for, for DRAIN; one that hangs
- *         longer is answered in its worker's place, and its worker's answer thrown away. After each worker's `reply` lock was
- *         taken once nothing read before is handed out any more.
+ *      1. `deny`: from now on requests are refused. Those that are being worked on are waited for, for DRAIN; one that
+ *         hangs longer is answered in its worker's place, and its worker's answer thrown away. After each worker's
+ *         `reply` lock was taken once nothing read before is handed out any more.
  *      2. The kernel is told to drop what it has of every file. That unmaps the pages, and writes those that were
- *         changed through a mapping: these writes are the only requests that are still done, each within FLUSH, else they are lost and
- *         told so. The kernel may wait for a page that a request has locked: so workers go on answering all the while.
+ *         changed through a mapping: these writes are the only requests that are still done, each within FLUSH, else
+ *         they are lost and told so. The kernel may wait for a page that a request has locked: so workers go on
+ *         answering all the while.
  *      3. The device is closed.
  *
- * Only files that were open can have pages; attributes are dropped of those that the kernel was told within the time for which it
- * believes them. All this is a thread's of its own: the main thread goes on.
+ * Only files that were open can have pages; attributes are dropped of those that the kernel was told within the time
+ * for which it believes them. All this is a thread's of its own: the main thread goes on.
  */
 #include "source.h"
 
@@ -46,8 +47,8 @@ static bool is_busy(struct worker *w, long long start)
         return since && since <= start && unanswered;
 }
 
-/* Waits for the requests that are being worked on. What takes too long is answered with `error`, unless that is 0. Returns how
- * many hang. */
+/* Waits for the requests that are being worked on. What takes too long is answered with `error`, unless that is 0.
+ * Returns how many hang. */
 static unsigned drain(struct grant *g, int error)
 {
         long long start = now_us();

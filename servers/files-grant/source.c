@@ -73,14 +73,17 @@ const char *descriptor_name(char text[DESCRIPTOR_NAME], int fd)
 int reopen(const struct grant *g, int fd, int flags)
 {
         char name[DESCRIPTOR_NAME];
-        int again = openat(g->server->proc, descriptor_name(name, fd), (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        int again = openat(g->server->proc, descriptor_name(name, fd),
+                           (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         return again < 0 ? -errno : again;
 }
 
 int stat_name(int directory, const char *name, struct statx *st)
 {
-        return statx(directory, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME,
-                     st) < 0 ? -errno : 0;
+        return statx(directory, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+                     STATX_BASIC_STATS | STATX_BTIME, st) < 0
+                       ? -errno
+                       : 0;
 }
 
 struct identity identity_of(const struct statx *st)
@@ -98,8 +101,8 @@ struct stamp stamp_of(const struct statx *st)
 
 bool stamp_same(const struct stamp *a, const struct stamp *b)
 {
-        return a->mtime == b->mtime && a->mtime_ns == b->mtime_ns && a->ctime == b->ctime && a->ctime_ns == b->ctime_ns &&
-               a->size == b->size;
+        return a->mtime == b->mtime && a->mtime_ns == b->mtime_ns && a->ctime == b->ctime &&
+               a->ctime_ns == b->ctime_ns && a->size == b->size;
 }
 
 /* File systems in which the kernel answers for the process that looks: that would be the server. */

@@ -2,10 +2,11 @@
 /*
  * The way from a node to the file outside.
  *
- * Theory of operation. What is open inside is open outside too, and reached by that descriptor. Anything else is opened (O_PATH) by one
- * of its names, from the source's descriptor, with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), and then
- * compared with the node. Whatever is swapped for a link or another file meanwhile, a wrong file is never taken: what is done is
- * done to the descriptor that was compared. A few directories stay open for a second.
+ * Theory of operation. What is open inside is open outside too, and reached by that descriptor. Anything else is opened
+ * (O_PATH) by one of its names, from the source's descriptor, with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+ * RESOLVE_NO_MAGICLINKS), and then compared with the node. Whatever is swapped for a link or another file meanwhile, a
+ * wrong file is never taken: what is done is done to the descriptor that was compared. A few directories stay open for
+ * a second.
  */
 #pragma once
 

@@ -2,11 +2,12 @@
 /*
  * The threads that answer for a grant.
  *
- * Theory of operation. Waking a sleeping processor takes longer than answering: so one worker serves as long as one suffices, and
- * looks for the next request for SPIN before it sleeps, as long as processors are idle. Another is started when requests
- * queue up, and by the main thread's watch when all are held up longer than STUCK. When WORKERS are held up, the file system
- * outside is dead: a few *hurried* ones refuse what needs it (EIO), so that programs inside can be killed and a
- * revoke works. A request that is interrupted while its worker hangs is answered EINTR in its place.
+ * Theory of operation. Waking a sleeping processor takes longer than answering: so one worker serves as long as one
+ * suffices, and looks for the next request for SPIN before it sleeps, as long as processors are idle. Another is
+ * started when requests queue up, and by the main thread's watch when all are held up longer than STUCK. When WORKERS
+ * are held up, the file system outside is dead: a few *hurried* ones refuse what needs it (EIO), so that programs
+ * inside can be killed and a revoke works. A request that is interrupted while its worker hangs is answered EINTR in
+ * its place.
  */
 #include "source.h"
 
@@ -61,7 +62,8 @@ int thread_start(void *(*run)(void *), void *context, pthread_t *thread)
 }
 
 /* Are there processors that nobody wants? Then spinning takes nothing from anybody. The fourth word of
- * /proc/loadavg is "running/all". Those who ask sleep while they wait: what runs beside this thread is somebody else's work. */
+ * /proc/loadavg is "running/all". Those who ask sleep while they wait: what runs beside this thread is somebody else's
+ * work. */
 static bool has_idle_processors(const struct server *s)
 {
         char text[128];
@@ -93,7 +95,8 @@ static int take(struct worker *w)
                         return (int)got;
                 if (got < 0 && errno == EAGAIN)
                         return -EAGAIN;
-                if (got >= 0 || (errno != EINTR && errno != ENOENT)) /* ENOENT: it was interrupted before it was taken */
+                if (got >= 0 ||
+                    (errno != EINTR && errno != ENOENT)) /* ENOENT: it was interrupted before it was taken */
                         return 0;
         }
 }
@@ -148,7 +151,8 @@ static void serve_one(struct worker *w, int size)
         }
 }
 
-/* The worker leaves its grant. The last one gives the device back to the main thread. `ended`: there is nothing more to read. */
+/* The worker leaves its grant. The last one gives the device back to the main thread. `ended`: there is nothing more to
+ * read. */
 static void leave(struct worker *w, bool ended)
 {
         struct grant *g = w->grant;
@@ -285,7 +289,8 @@ void worker_interrupt(struct request *r, uint64_t unique)
                 pthread_mutex_unlock(&w->reply);
         }
         pthread_mutex_unlock(&g->lock);
-        if (!found) /* a worker may have taken it this moment: the kernel is to say it again; it does not when it is answered */
+        if (!found) /* a worker may have taken it this moment: the kernel is to say it again; it does not when it is
+                       answered */
                 reply_error(g, r->head->unique, -EAGAIN);
 }
 
@@ -325,7 +330,8 @@ void worker_watch(struct grant *g)
 void grant_close_device(struct grant *g)
 {
         atomic_store(&g->ended, true);
-        dup2(g->server->nothing, g->device); /* the number stays ours: whoever comes back from a dead file system writes to it */
+        dup2(g->server->nothing,
+             g->device); /* the number stays ours: whoever comes back from a dead file system writes to it */
         pthread_mutex_lock(&g->lock);
         for (;;) {
                 bool touched = false;

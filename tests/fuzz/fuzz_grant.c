@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any requests to files-grant, as the kernel would bring them: the server answers, and neither shows nor changes what lies
- * outside of the source.
+ * Any requests to files-grant, as the kernel would bring them: the server answers, and neither shows nor changes what
+ * lies outside of the source.
  *
- * Input: requests one after another, each a byte for its kind, a byte for the node and one for the file handle (of those
- * that were given before, or none that ever was), and a byte for the number of bytes that follow as its arguments.
- * Replies are read for the ids that they give, and for the text of a file outside.
+ * Input: requests one after another, each a byte for its kind, a byte for the node and one for the file handle (of
+ * those that were given before, or none that ever was), and a byte for the number of bytes that follow as its
+ * arguments. Replies are read for the ids that they give, and for the text of a file outside.
  */
 #include "grant.h"
 #include "source.h"
@@ -78,14 +78,16 @@ static void take_reply(uint32_t kind)
                 char room[REPLY_MOST + 4096];
         } reply;
         for (ssize_t got; (got = recv(kernel, &reply, sizeof reply, MSG_DONTWAIT)) > 0;) {
-                check((size_t)got >= sizeof reply.head && reply.head.len == (size_t)got, "a reply that is not as long as it says");
+                check((size_t)got >= sizeof reply.head && reply.head.len == (size_t)got,
+                      "a reply that is not as long as it says");
                 check(reply.head.error <= 0 && reply.head.error > -512, "an error that is none");
                 check(!memmem(&reply, (size_t)got, SECRET, strlen(SECRET)), "what lies outside was shown");
                 const char *body = reply.room + sizeof reply.head;
                 size_t size = (size_t)got - sizeof reply.head;
                 if (reply.head.error || !size)
                         continue;
-                if (kind == FUSE_LOOKUP || kind == FUSE_CREATE || kind == FUSE_MKDIR || kind == FUSE_LINK || kind == FUSE_SYMLINK)
+                if (kind == FUSE_LOOKUP || kind == FUSE_CREATE || kind == FUSE_MKDIR || kind == FUSE_LINK ||
+                    kind == FUSE_SYMLINK)
                         note_entry((const void *)body, size);
                 if (kind == FUSE_OPEN || kind == FUSE_OPENDIR)
                         note(handles, &handle_count, ((const struct fuse_open_out *)(const void *)body)->fh);
@@ -94,7 +96,8 @@ static void take_reply(uint32_t kind)
                              ((const struct fuse_open_out *)(const void *)(body + sizeof(struct fuse_entry_out)))->fh);
                 for (size_t at = 0; kind == FUSE_READDIRPLUS && at < size;) {
                         const struct fuse_direntplus *entry = (const void *)(body + at);
-                        check(at + FUSE_NAME_OFFSET_DIRENTPLUS + entry->dirent.namelen <= size, "a name that is cut off");
+                        check(at + FUSE_NAME_OFFSET_DIRENTPLUS + entry->dirent.namelen <= size,
+                              "a name that is cut off");
                         note_entry(&entry->entry_out, size - at);
                         at += FUSE_DIRENTPLUS_SIZE(entry);
                 }
@@ -144,8 +147,14 @@ static struct grant *prepare(void)
         setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
         kernel = ends[1];
         struct grant *g = memory_new(sizeof *g);
-        *g = (struct grant){.id = 1, .server = &server, .device = ends[0], .refs = 1, .show = {.flags = GRANT_RW}, .used = true,
-                            .direct = true, .source = openat(at, "in", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+        *g = (struct grant){.id = 1,
+                            .server = &server,
+                            .device = ends[0],
+                            .refs = 1,
+                            .show = {.flags = GRANT_RW},
+                            .used = true,
+                            .direct = true,
+                            .source = openat(at, "in", O_PATH | O_DIRECTORY | O_CLOEXEC)};
         pthread_mutex_init(&g->lock, NULL);
         pthread_cond_init(&g->changed, NULL);
         check(stat_name(g->source, "", &st) == 0, "no source");
@@ -172,16 +181,22 @@ static void look_outside(void)
         char name[sizeof top + 16], text[64] = "";
         snprintf(name, sizeof name, "%s/secret", top);
         cleanup_close int fd = open(name, O_RDONLY | O_CLOEXEC);
-        check(fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strcmp(text, SECRET) == 0, "what lies outside was changed");
+        check(fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strcmp(text, SECRET) == 0,
+              "what lies outside was changed");
 }
 
-static const uint32_t kinds[] = {
-        FUSE_LOOKUP,    FUSE_FORGET,      FUSE_GETATTR,  FUSE_SETATTR,    FUSE_READLINK,    FUSE_SYMLINK,  FUSE_MKNOD,       FUSE_MKDIR,
-        FUSE_UNLINK,    FUSE_RMDIR,       FUSE_RENAME,   FUSE_RENAME2,    FUSE_LINK,        FUSE_CREATE,   FUSE_TMPFILE,     FUSE_OPEN,
-        FUSE_READ,      FUSE_WRITE,       FUSE_FLUSH,    FUSE_RELEASE,    FUSE_FSYNC,       FUSE_FALLOCATE, FUSE_LSEEK,      FUSE_OPENDIR,
-        FUSE_READDIR,   FUSE_READDIRPLUS, FUSE_STATFS,   FUSE_SETXATTR,   FUSE_GETXATTR,    FUSE_LISTXATTR, FUSE_REMOVEXATTR, FUSE_GETLK,
-        FUSE_SETLK,     FUSE_BATCH_FORGET, FUSE_INTERRUPT, FUSE_COPY_FILE_RANGE, FUSE_RELEASEDIR, FUSE_IOCTL, FUSE_POLL, 4000};
-static const char *const names[] = {"d", "file", "x", "up", "above", "hard", "new", "..", ".", "", "d/x", "in", "secret"};
+static const uint32_t kinds[] = {FUSE_LOOKUP,     FUSE_FORGET,       FUSE_GETATTR,     FUSE_SETATTR,
+                                 FUSE_READLINK,   FUSE_SYMLINK,      FUSE_MKNOD,       FUSE_MKDIR,
+                                 FUSE_UNLINK,     FUSE_RMDIR,        FUSE_RENAME,      FUSE_RENAME2,
+                                 FUSE_LINK,       FUSE_CREATE,       FUSE_TMPFILE,     FUSE_OPEN,
+                                 FUSE_READ,       FUSE_WRITE,        FUSE_FLUSH,       FUSE_RELEASE,
+                                 FUSE_FSYNC,      FUSE_FALLOCATE,    FUSE_LSEEK,       FUSE_OPENDIR,
+                                 FUSE_READDIR,    FUSE_READDIRPLUS,  FUSE_STATFS,      FUSE_SETXATTR,
+                                 FUSE_GETXATTR,   FUSE_LISTXATTR,    FUSE_REMOVEXATTR, FUSE_GETLK,
+                                 FUSE_SETLK,      FUSE_BATCH_FORGET, FUSE_INTERRUPT,   FUSE_COPY_FILE_RANGE,
+                                 FUSE_RELEASEDIR, FUSE_IOCTL,        FUSE_POLL,        4000};
+static const char *const names[] = {"d",  "file", "x", "up",  "above", "hard",  "new",
+                                    "..", ".",    "",  "d/x", "in",    "secret"};
 
 /* Where in its arguments a kind has a handle, and how many bytes come before its names. */
 static size_t handle_at(uint32_t kind)
@@ -191,9 +206,10 @@ static size_t handle_at(uint32_t kind)
 
 static bool has_handle(uint32_t kind)
 {
-        return kind == FUSE_READ || kind == FUSE_WRITE || kind == FUSE_FLUSH || kind == FUSE_RELEASE || kind == FUSE_RELEASEDIR ||
-               kind == FUSE_FSYNC || kind == FUSE_FALLOCATE || kind == FUSE_LSEEK || kind == FUSE_READDIR || kind == FUSE_SETATTR ||
-               kind == FUSE_READDIRPLUS || kind == FUSE_GETLK || kind == FUSE_SETLK || kind == FUSE_COPY_FILE_RANGE;
+        return kind == FUSE_READ || kind == FUSE_WRITE || kind == FUSE_FLUSH || kind == FUSE_RELEASE ||
+               kind == FUSE_RELEASEDIR || kind == FUSE_FSYNC || kind == FUSE_FALLOCATE || kind == FUSE_LSEEK ||
+               kind == FUSE_READDIR || kind == FUSE_SETATTR || kind == FUSE_READDIRPLUS || kind == FUSE_GETLK ||
+               kind == FUSE_SETLK || kind == FUSE_COPY_FILE_RANGE;
 }
 
 static size_t before_names(uint32_t kind)

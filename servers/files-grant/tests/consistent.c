@@ -90,7 +90,8 @@ static void grow_to(size_t end)
 
 static void do_write(void)
 {
-        size_t at = random_below(random_below(4) ? size + 1 : MOST), n = random_below(random_below(3) ? 9000 : MOST / 3);
+        size_t at = random_below(random_below(4) ? size + 1 : MOST),
+               n = random_below(random_below(3) ? 9000 : MOST / 3);
         if (at + n > MOST)
                 n = MOST - at;
         if (at > size)

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Stands for the warden and the init of an environment: starts the server, mounts in namespaces of its own, and says to the
- * server what it is told on standard input, a line a command:
+ * Stands for the warden and the init of an environment: starts the server, mounts in namespaces of its own, and says to
+ * the server what it is told on standard input, a line a command:
  *
- *      add ID FLAGS SOURCE            mounts /mnt/ID; FLAGS: words of flags_of(), and uid=N gid=N mode=N, with commas between
- *      place ID FLAGS SOURCE          the same in the place of a placeholder ID - 1000 (mounted where that was: /mnt/ID-1000)
+ *      add ID FLAGS SOURCE            mounts /mnt/ID; FLAGS: words of flags_of(), and uid=N gid=N mode=N, with commas
+ *      place ID FLAGS SOURCE          the same in the place of the placeholder ID - 1000, at /mnt/(ID-1000)
  *      set ID FLAGS | revoke ID | umount ID | answer ID SERIAL yes|no
  *      raw HEX                        one message of those bytes; waits for no answer
  *      many N SOURCE                  adds 100000 .. 100000+N-1, all of them; tells microseconds for each
  *      none N                         revokes them
  *      end                            closes the control socket, and waits for the end of the server
  *
- * Each is answered by a line on standard output. Events are appended to the file EVENTS. Usage: grants PIDS EVENTS SERVER
+ * Each is answered by a line on standard output. Events are appended to the file EVENTS. Usage: grants PIDS EVENTS
+ * SERVER
  */
 #include "../control.h"
 
@@ -88,7 +89,8 @@ static int receive_fd(int socket, int *code)
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
         } ancillary = {0};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        struct msghdr message = {
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
         int fd = -1;
         if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) <= 0)
                 die("the helper inside is gone");
@@ -122,7 +124,8 @@ static int mount_one(const struct order *o, int *device)
                 return errno;
         snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other%s", *device,
                  o->flags & GRANT_FILE ? S_IFREG : S_IFDIR, o->flags & GRANT_ASK ? "" : ",default_permissions");
-        unsigned long flags = MS_NOSUID | MS_NODEV | (o->flags & (GRANT_RW | GRANT_ASK) || getenv("GRANTS_MOUNT_RW") ? 0 : MS_RDONLY) |
+        unsigned long flags = MS_NOSUID | MS_NODEV |
+                              (o->flags & (GRANT_RW | GRANT_ASK) || getenv("GRANTS_MOUNT_RW") ? 0 : MS_RDONLY) |
                               (o->flags & GRANT_NOEXEC ? MS_NOEXEC : 0);
         return mount("grant", place, "fuse", flags, options) < 0 ? errno : 0;
 }
@@ -159,7 +162,8 @@ static unsigned range_of_user(const char *file)
         while (f && user && !first && fgets(line, sizeof line, f)) {
                 char *rest = line, *name = strsep(&rest, ":");
                 unsigned from, count;
-                if (strcmp(name, user->pw_name) == 0 && rest && sscanf(rest, "%u:%u", &from, &count) == 2 && count >= 65535)
+                if (strcmp(name, user->pw_name) == 0 && rest && sscanf(rest, "%u:%u", &from, &count) == 2 &&
+                    count >= 65535)
                         first = from;
         }
         if (f)
@@ -186,8 +190,8 @@ static void map_ids(pid_t child)
                 write_file(text, "/proc/%d/uid_map", child);
                 write_file(text, "/proc/%d/gid_map", child);
         } else if (uids && gids && !getenv("GRANTS_ONE_ID")) {
-                snprintf(text, sizeof text, "newuidmap %d 0 %u 1 1 %u 65535 && newgidmap %d 0 %u 1 1 %u 65535", child, getuid(),
-                         uids, child, getgid(), gids);
+                snprintf(text, sizeof text, "newuidmap %d 0 %u 1 1 %u 65535 && newgidmap %d 0 %u 1 1 %u 65535", child,
+                         getuid(), uids, child, getgid(), gids);
                 if (system(text) != 0)
                         die("newuidmap");
         } else {
@@ -209,8 +213,8 @@ static void note(const struct grant_message *m)
                 fprintf(events, "used %lu pid=%u uid=%u writes=%u\n", id, m->used.pid, m->used.uid, m->used.writes);
                 break;
         case GRANT_QUESTION:
-                fprintf(events, "question %lu %llu pid=%u what=%u name=%s\n", id, (unsigned long long)m->question.serial,
-                        m->question.pid, m->question.what, m->question.name);
+                fprintf(events, "question %lu %llu pid=%u what=%u name=%s\n", id,
+                        (unsigned long long)m->question.serial, m->question.pid, m->question.what, m->question.name);
                 break;
         case GRANT_WITHDRAWN:
                 fprintf(events, "withdrawn %lu %llu\n", id, (unsigned long long)m->question.serial);
@@ -323,8 +327,8 @@ static void obey(char *line)
                 printf("%s\n", answer_to(id, GRANT_CHANGED, &m) ? told(m.status) : "no answer");
         } else if (sscanf(line, "revoke %lu", &id) == 1) {
                 if (take_back(id, &m))
-                        printf("done lost=%llu stuck=%u files=%u us=%lld\n", (unsigned long long)m.done.lost, m.done.stuck,
-                               m.done.files, now_us() - start);
+                        printf("done lost=%llu stuck=%u files=%u us=%lld\n", (unsigned long long)m.done.lost,
+                               m.done.stuck, m.done.files, now_us() - start);
                 else
                         printf("no answer\n");
         } else if (sscanf(line, "umount %lu", &id) == 1) {

@@ -96,8 +96,10 @@ static void send_fd(int socket, int fd)
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
         } ancillary = {0};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
-        *CMSG_FIRSTHDR(&message) = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        struct msghdr message = {
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        *CMSG_FIRSTHDR(&message) =
+                (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof fd);
         must(sendmsg(socket, &message, 0) == 1, "sendmsg");
         close(fd);
@@ -111,7 +113,8 @@ static int take_fd(int socket)
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
         } ancillary;
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        struct msghdr message = {
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
         int fd = -1;
         must(recvmsg(socket, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message), "recvmsg");
         memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
@@ -134,9 +137,12 @@ static bool ring_start(struct ring *r, int fd)
         r->fd = (int)syscall(SYS_io_uring_setup, 4, &p);
         if (r->fd < 0)
                 return false;
-        size_t size = p.sq_off.array + p.sq_entries * sizeof(unsigned), more = p.cq_off.cqes + p.cq_entries * sizeof *r->cqes;
-        char *ring = mmap(NULL, size > more ? size : more, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQ_RING);
-        r->sqes = mmap(NULL, p.sq_entries * sizeof *r->sqes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQES);
+        size_t size = p.sq_off.array + p.sq_entries * sizeof(unsigned),
+               more = p.cq_off.cqes + p.cq_entries * sizeof *r->cqes;
+        char *ring = mmap(NULL, size > more ? size : more, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd,
+                          IORING_OFF_SQ_RING);
+        r->sqes = mmap(NULL, p.sq_entries * sizeof *r->sqes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd,
+                       IORING_OFF_SQES);
         must(ring != MAP_FAILED && (void *)r->sqes != MAP_FAILED, "io_uring");
         r->sq_tail = (unsigned *)(void *)(ring + p.sq_off.tail);
         r->sq_mask = (unsigned *)(void *)(ring + p.sq_off.ring_mask);
@@ -218,8 +224,10 @@ int main(int argc, char **argv)
         struct stat st;
         char page[2 * SIZE] = "";
         int sockets[2], program[2];
-        int plain = make(dir, "plain"), passed = make(dir, "passed"), uring = make(dir, "uring"), gone = make(dir, "gone");
-        int cold = make(dir, "cold"), mapped = make(dir, "mapped"), path_only, directory, written, locked = make(dir, "locked");
+        int plain = make(dir, "plain"), passed = make(dir, "passed"), uring = make(dir, "uring"),
+            gone = make(dir, "gone");
+        int cold = make(dir, "cold"), mapped = make(dir, "mapped"), path_only, directory, written,
+            locked = make(dir, "locked");
         unlink(in(dir, "gone"));
         mkdir(in(dir, "d"), 0755);
         close(make(dir, "d/below"));
@@ -285,13 +293,19 @@ int main(int argc, char **argv)
         told("sendfile-splice", can_send(plain));
         told("fstat", fstat(plain, &st) == 0);
         told("fstat-path", fstatat(path_only, "", &st, AT_EMPTY_PATH) == 0);
-        told("reopen-path", open("/proc/self/fd/0", O_RDONLY) >= 0 && ({ char n[64]; snprintf(n, sizeof n, "/proc/self/fd/%d", path_only);
-                                                                             open(n, O_RDONLY) >= 0; }));
+        told("reopen-path", open("/proc/self/fd/0", O_RDONLY) >= 0 && ({
+                                    char n[64];
+                                    snprintf(n, sizeof n, "/proc/self/fd/%d", path_only);
+                                    open(n, O_RDONLY) >= 0;
+                            }));
         told("readlink", readlinkat(link, "", page, sizeof page) > 0);
         told("ftruncate", ftruncate(plain, 100) == 0);
         told("fchmod", fchmod(plain, 0600) == 0);
         told("fsync", fsync(plain) == 0);
-        told("map-again", ({ char *m = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, plain, 0); m != MAP_FAILED && can_touch(m); }));
+        told("map-again", ({
+                     char *m = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, plain, 0);
+                     m != MAP_FAILED &&can_touch(m);
+             }));
         int taken = take_fd(sockets[1]);
         told("passed-read", can_read(taken));
         told("passed-write", can_write(taken));

@@ -327,7 +327,8 @@ static void in_child(const char *what, int fd, int kind)
                 else
                         line(what, fcntl(own, F_SETLK, &range));
                 if (kind == 1 && fcntl(own, F_GETLK, &get) == 0)
-                        printf("seen: type %d start %lld length %lld\n", get.l_type, (long long)get.l_start, (long long)get.l_len);
+                        printf("seen: type %d start %lld length %lld\n", get.l_type, (long long)get.l_start,
+                               (long long)get.l_len);
                 fflush(stdout);
                 _exit(0);
         }
@@ -337,7 +338,8 @@ static void in_child(const char *what, int fd, int kind)
 
 static void locks(void)
 {
-        struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 7}, rest = {.l_type = F_UNLCK};
+        struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 7},
+                     rest = {.l_type = F_UNLCK};
         int fd = make("a", "0123456789"), second = open("a", O_RDONLY | O_CLOEXEC);
         DO(flock(fd, LOCK_EX));
         in_child("flock of another", fd, 0);
@@ -375,7 +377,8 @@ static void special(void)
         SHOW(read(both, text, sizeof text));
         close(both);
         unlink("p");
-        int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+            client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "s"};
         DO(bind(sock, (struct sockaddr *)&at, sizeof at));
         DO(listen(sock, 1));

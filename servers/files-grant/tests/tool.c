@@ -3,7 +3,7 @@
  * What a shell lacks:
  *
  *      hang DIR FLAG            mounts a file system with the file `file`, which answers nothing more once FLAG exists
- *      flood FILE N THREADS     N reads of a file in flight, and threads that look names up beside it, until it is killed
+ *      flood FILE N THREADS     N reads of a file in flight, and threads that look up names, until it is killed
  *      take FILE flock|posix    takes a lock, says "taken", holds it until the file $GO exists
  *      try FILE flock|posix     exit status 0 when nobody else has it
  *      wait FILE flock|posix    waits for it, says "got"
@@ -64,8 +64,11 @@ static void until_told(void)
 
 static struct fuse_attr attributes(uint64_t node)
 {
-        return (struct fuse_attr){.ino = node, .size = node == 1 ? 0 : 1 << 20, .mode = node == 1 ? S_IFDIR | 0755 : S_IFREG | 0644,
-                                  .nlink = 1, .blksize = 4096};
+        return (struct fuse_attr){.ino = node,
+                                  .size = node == 1 ? 0 : 1 << 20,
+                                  .mode = node == 1 ? S_IFDIR | 0755 : S_IFREG | 0644,
+                                  .nlink = 1,
+                                  .blksize = 4096};
 }
 
 static void reply(int fd, uint64_t unique, int error, const void *data, size_t size)
@@ -112,13 +115,16 @@ static void hang(const char *directory, const char *flag)
                         const struct fuse_read_in *in = (const void *)argument;
                         reply(fd, head->unique, 0, content, in->offset + in->size <= sizeof content ? in->size : 0);
                 } else if (head->opcode == FUSE_WRITE) {
-                        struct fuse_write_out out = {.size = ((const struct fuse_write_in *)(const void *)argument)->size};
+                        struct fuse_write_out out = {
+                                .size = ((const struct fuse_write_in *)(const void *)argument)->size};
                         reply(fd, head->unique, 0, &out, sizeof out);
                 } else if (head->opcode == FUSE_STATFS) {
                         struct fuse_statfs_out out = {.st = {.bsize = 4096, .namelen = 255}};
                         reply(fd, head->unique, 0, &out, sizeof out);
-                } else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET && head->opcode != FUSE_INTERRUPT) {
-                        reply(fd, head->unique, head->opcode == FUSE_FLUSH || head->opcode == FUSE_RELEASE ? 0 : -ENOSYS, NULL, 0);
+                } else if (head->opcode != FUSE_FORGET && head->opcode != FUSE_BATCH_FORGET &&
+                           head->opcode != FUSE_INTERRUPT) {
+                        reply(fd, head->unique,
+                              head->opcode == FUSE_FLUSH || head->opcode == FUSE_RELEASE ? 0 : -ENOSYS, NULL, 0);
                 }
         }
 }
@@ -155,8 +161,11 @@ static void flood(const char *file, long count, long threads)
         }
         for (bool told = false;;) {
                 for (long i = 0; i < count; i++) {
-                        all[i] = (struct iocb){.aio_fildes = (uint32_t)fd, .aio_lio_opcode = IOCB_CMD_PREAD, .aio_buf = (uintptr_t)page,
-                                               .aio_nbytes = 4096, .aio_offset = i % 256 * 4096};
+                        all[i] = (struct iocb){.aio_fildes = (uint32_t)fd,
+                                               .aio_lio_opcode = IOCB_CMD_PREAD,
+                                               .aio_buf = (uintptr_t)page,
+                                               .aio_nbytes = 4096,
+                                               .aio_offset = i % 256 * 4096};
                         struct iocb *one = &all[i];
                         if (syscall(SYS_io_submit, context, 1, &one) != 1)
                                 die("io_submit");
