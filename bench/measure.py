@@ -16,6 +16,7 @@ import time
 
 import changes
 import document
+import grant
 import living
 import machine
 import project
@@ -406,7 +407,8 @@ def main():
     for line in bench.about:
         print(line)
     begin = time.monotonic()
-    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: living.measure(bench), lambda: changes.measure(bench), lambda: root.measure(bench)):
+    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: living.measure(bench), lambda: grant.measure(bench),
+                 lambda: changes.measure(bench), lambda: root.measure(bench)):
         part()
     bench.about.append(f"Taken in {time.monotonic() - begin:.0f} s.")
     document.write(bench, f"{bench.place}/out")

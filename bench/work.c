@@ -12,6 +12,7 @@
  *   work empty DIR N         not measured: make N empty files in DIR, 1,000 a directory
  *   work time COMMAND...     run COMMAND (`time`)
  *   work peak COMMAND...     run COMMAND without its output (`time`), and tell its most memory in KiB (`peak`)
+ *   work stat FILE N         stat FILE N times (`stat`), four times over
  *   work hold                write a byte, then wait until standard input ends
  */
 #include <dirent.h>
@@ -213,6 +214,18 @@ static void do_empty(const char *directory, unsigned long n)
         }
 }
 
+static void do_stat(const char *path, unsigned long n)
+{
+        for (int times = 0; times < 4; times++) {
+                uint64_t begin = now();
+                struct stat st;
+                for (unsigned long i = 0; i < n; i++)
+                        if (stat(path, &st) < 0)
+                                die(path);
+                tell("stat", begin);
+        }
+}
+
 /* What the command prints is not a result: it goes to `out`. */
 static void do_time(char **command, int out, bool peak)
 {
@@ -267,10 +280,12 @@ int main(int argc, char **argv)
                 do_time(argv + 2, open("/dev/null", O_WRONLY | O_CLOEXEC), true);
         else if (strcmp(verb, "empty") == 0 && argc == 4)
                 do_empty(argv[2], n);
+        else if (strcmp(verb, "stat") == 0 && argc == 4)
+                do_stat(argv[2], n);
         else if (strcmp(verb, "hold") == 0 && argc == 2)
                 do_hold();
         else {
-                fprintf(stderr, "usage: work write|read|files|walk|fill|small|empty|time|peak|hold ...\n");
+                fprintf(stderr, "usage: work write|read|files|walk|fill|small|empty|stat|time|peak|hold ...\n");
                 return 2;
         }
         return 0;
