@@ -457,6 +457,29 @@ static void read_run(struct parser *p, const struct node *value)
                 read_program(p, &value->items[i]);
 }
 
+static void read_init(struct parser *p, const struct node *value)
+{
+        size_t count = 1;
+        const char *alone = value->kind == NODE_SCALAR ? parser_scalar(p, value, "init", "the absolute name of a program") : NULL;
+        if (value->unusable || (value->kind == NODE_SCALAR && !alone))
+                return;
+        char **argv;
+        if (alone) {
+                argv = memory_grow(NULL, 1, sizeof *argv);
+                argv[0] = memory_string(alone);
+        } else {
+                argv = command_of(p, value, &count);
+        }
+        if (!argv)
+                return;
+        cleanup_error struct error err = ERROR_INIT;
+        if (environment_set_init(p->e, (const char *const *)argv, count, &err) < 0)
+                complain(p, value, "%s", err.text);
+        while (count)
+                free(argv[--count]);
+        free(argv);
+}
+
 static const struct key {
         const char *word;
         void (*read)(struct parser *p, const struct node *value); /* NULL: known, but of a later version */
@@ -469,12 +492,12 @@ static const struct key {
         {"session", read_session},
         {"hostname", read_hostname},
         {"run", read_run},
+        {"init", read_init},
         {"grants", read_grants},
         {"limits", parser_limits},
         {"sockets", NULL},
         {"devices", NULL},
         {"channels", NULL},
-        {"init", NULL},
         {"nest", NULL},
 };
 #define KEYS (sizeof keys / sizeof *keys)

@@ -242,6 +242,13 @@ char *description_write(const struct environment *e)
                 }
                 text_addf(&t, "]\n    restart: %s\n", p->restart == RESTART_NO ? "\"no\"" : restart_word(p->restart));
         }
+        for (size_t n = 0; e->init && e->init[n]; n++)
+                explain_binary(&t, "", e->init[n]);
+        for (size_t n = 0; e->init && e->init[n]; n++) {
+                text_add(&t, n ? ", " : "init: [");
+                add_string(&t, e->init[n]);
+        }
+        text_add(&t, e->init ? "]\n" : "");
         for (size_t i = 0; i < e->grants.count; i++) {
                 text_add(&t, i ? "" : "grants:\n");
                 add_grant(&t, &e->grants.grants[i]);

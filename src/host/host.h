@@ -35,12 +35,19 @@ char *host_stamp_database(void);
 /* The names of a package's files, a line each; fresh memory, or NULL. */
 char *host_package_files(const char *package);
 
+/* Looks for `program` in the tree whose directory `tree` is, as it would be there. 0: it can run on this machine; -ENOEXEC, with `err`:
+ * it cannot; another negative errno (with `err` only if the tree cannot be opened): it is not there, or no program. */
+int host_look_for_program(const char *tree, const char *program, struct error *err);
+/* The machine of an ELF file with this header, as uname -m has it, or NULL: it is none. */
+const char *host_machine_name(const unsigned char header[20]);
+
 struct launch {
         const struct plan *plan;
         char **argv;             /* argv[0] is looked up in PATH inside; NULL only if `keep` */
         const char *name;        /* of the environment, or NULL; told to the program as $PADDOCK_NAME */
         int state;               /* directory of the environment (slots, inner), or -1: the layer is in memory */
         int alive;               /* descriptor that init holds until it dies, or -1 */
+        int image;               /* of an environment that is kept: likewise; 0 or less: none */
         bool keep;               /* no program: the environment lives until it is told to end (living.h) */
         bool scratch;            /* the directory `state` vanishes with the environment */
         const char *scratch_name; /* its name in its parent */

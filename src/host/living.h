@@ -30,6 +30,7 @@ enum order_type {
         ORDER_VIEW = 8,   /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
                            * ORDER_BACK: it leads back to before the last of them */
         ORDER_LOOK = 9,   /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
+        ORDER_BOOT = 16,  /* descriptor: payload: it becomes the environment's own init. Back comes its console */
 };
 enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8 };
 #define ORDER_PATH 4096
@@ -48,8 +49,12 @@ int host_order(int socket, const struct order *order, const int *fds, size_t cou
 enum news_type {
         NEWS_STARTED = 1, /* ENTER, SPAWN; value: pid inside */
         NEWS_ENDED = 2,   /* the same; value: as waitpid() has it */
+        NEWS_CONSOLE = 4, /* BOOT; the descriptor of its console's other side */
         NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH, VIEW; code, value: the handle; the device */
 };
+/* How a subhurd ended: the exit status in NEWS_ENDED. Others: its init could not be executed. */
+enum { BOOT_HALTED = 0, BOOT_AGAIN = 133 /* it is to be started again */, BOOT_LOST = 134 /* its init ended, which none should */ };
+
 struct news {
         uint32_t type, id;
         int32_t code, value; /* code: 0 or a positive errno, with text and remedy */
@@ -84,6 +89,15 @@ int host_connect(int directory, const char *name);     /* a connection, or a neg
 int host_own_namespace(void);                          /* a descriptor that proves where one lives, or a negative errno */
 /* Is whoever connected one of the owner's processes, outside, and does `proof` prove it? */
 bool host_is_outside(int connection, int proof);
+
+/* What is to be an environment's own init, for ORDER_BOOT, with the variables that an init is given. A descriptor. */
+int host_boot_payload(char **argv, struct error *err);
+
+/* send() without waiting and without SIGPIPE: bytes sent, or a negative errno. */
+ssize_t host_send_plain(int socket, const void *data, size_t size);
+
+/* A terminal's size. */
+void host_terminal_size(int terminal, unsigned rows, unsigned columns);
 
 /* Messages with descriptors: see pass.h for the contract. */
 #define HOST_DESCRIPTORS 8

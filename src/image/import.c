@@ -48,18 +48,13 @@ struct work {
 static void look_for_machine(struct shared *shared)
 {
         static const char *const programs[] = {"/bin/sh", "/sbin/init", "/bin/busybox", "/usr/bin/env", NULL};
-        static const struct { unsigned number; const char *name; } machines[] = {
-                {62, "x86_64"}, {183, "aarch64"}, {3, "i686"}, {40, "armv7l"}, {243, "riscv64"}, {21, "ppc64le"}, {22, "s390x"},
-                {258, "loongarch64"}};
         for (const char *const *program = programs; *program; program++) {
                 unsigned char header[20];
                 cleanup_close int fd = open(*program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-                if (fd < 0 || read(fd, header, sizeof header) != sizeof header || memcmp(header, "\177ELF", 4) != 0)
+                const char *machine = fd >= 0 && read(fd, header, sizeof header) == sizeof header ? host_machine_name(header) : NULL;
+                if (!machine)
                         continue;
-                unsigned number = header[5] == 2 ? header[18] << 8 | header[19] : header[19] << 8 | header[18]; /* EI_DATA */
-                for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
-                        if (machines[i].number == number)
-                                snprintf(shared->architecture, sizeof shared->architecture, "%s", machines[i].name);
+                snprintf(shared->architecture, sizeof shared->architecture, "%s", machine);
                 return;
         }
 }

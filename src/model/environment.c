@@ -161,6 +161,29 @@ void environment_copy(struct environment *to, const struct environment *from)
                 environment_add_program(to, p->name, (const char *const *)p->argv, argc, p->restart, &never);
         }
         grant_list_copy(&to->grants, &from->grants);
+        size_t words = 0;
+        while (from->init && from->init[words])
+                words++;
+        cleanup_error struct error never = ERROR_INIT;
+        to->init = NULL;
+        if (words)
+                environment_set_init(to, (const char *const *)from->init, words, &never);
+}
+
+#define INIT_WORDS 64
+
+int environment_set_init(struct environment *e, const char *const *argv, size_t argc, struct error *err)
+{
+        if (!argc || argc > INIT_WORDS || argv[0][0] != '/')
+                return error_set(err, EINVAL, "an init is an absolute name, and at most %d arguments", INIT_WORDS - 1);
+        for (size_t i = 0; e->init && e->init[i]; i++)
+                free(e->init[i]);
+        free(e->init);
+        e->init = memory_grow(NULL, argc + 1, sizeof *e->init);
+        for (size_t i = 0; i < argc; i++)
+                e->init[i] = memory_string(argv[i]);
+        e->init[argc] = NULL;
+        return 0;
 }
 
 void environment_clear(struct environment *environment)
@@ -177,6 +200,9 @@ void environment_clear(struct environment *environment)
                 free(p->name);
         }
         free(environment->programs);
+        for (size_t i = 0; environment->init && environment->init[i]; i++)
+                free(environment->init[i]);
+        free(environment->init);
         grant_list_clear(&environment->grants);
         *environment = (struct environment){0};
 }

@@ -54,6 +54,7 @@ struct environment {
         struct view view;
         struct run_program *programs;
         size_t program_count, program_capacity;
+        char **init;              /* makes it a subhurd: what is pid 1 in it; ends with NULL. NULL: it is none */
         struct grant_list grants; /* given when it starts */
 };
 
@@ -62,6 +63,9 @@ struct environment {
 /* The word for an identity, as in options and descriptions, and the identity of a word, or -1. */
 const char *identity_word(enum identity_kind identity);
 int identity_from_word(const char *word);
+
+/* Makes it a subhurd; argv[0] is absolute. Everything is copied. EINVAL. */
+int environment_set_init(struct environment *e, const char *const *argv, size_t argc, struct error *err);
 
 /* The word for a policy ("no", "on-failure", "always"), and the policy of a word, or -1. */
 const char *restart_word(enum restart_policy restart);

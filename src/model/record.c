@@ -65,6 +65,11 @@ char *environment_to_record(const struct environment *e)
                 }
                 text_add(&t, "\n");
         }
+        for (size_t n = 0; e->init && e->init[n]; n++) {
+                text_add(&t, n ? "\t" : "init\t");
+                text_add_escaped(&t, e->init[n]);
+        }
+        text_add(&t, e->init ? "\n" : "");
         for (size_t i = 0; i < e->grants.count; i++) {
                 text_add(&t, "grant");
                 grant_to_fields(&t, &e->grants.grants[i]);
@@ -103,6 +108,8 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                                                (enum restart_policy)restart_from_word(f[2]), err);
         } else if (n == 3 && strcmp(f[0], "limit") == 0 && strcmp(f[1], "disk") == 0 && size_from_word(f[2], &e->disk) == 0) {
                 return 0;
+        } else if (n >= 2 && strcmp(f[0], "init") == 0 && !e->init) {
+                return environment_set_init(e, (const char *const *)f + 1, (size_t)n - 1, err);
         } else if (n >= 2 && strcmp(f[0], "grant") == 0) {
                 cleanup_grant struct grant grant;
                 int result = grant_from_fields(&grant, f + 1, (size_t)n - 1, err);

@@ -19,12 +19,13 @@
 #include <time.h>
 
 /* Packages come from the cache and go there, each by a rename, since another build may read it. $1 is the cache, $2 the suite, $3 the
- * variant, $4 packages, $5 a mirror. */
+ * variant, $4 packages, $5 a mirror, $6 the image. */
 static const char script[] =
-        "export PADDOCK_CACHE=\"$1\"\n"
+        "export PADDOCK_CACHE=\"$1\" PADDOCK_NAME_OF_IMAGE=\"$6\"\n"
         "set -- --mode=root --format=tar --variant=\"$3\" ${4:+--include=\"$4\"} --skip=download/empty,essential/unlink "
         "--setup-hook='mkdir -p \"$1/var/cache/apt/archives\"; "
         "find \"$PADDOCK_CACHE\" -name \"*.deb\" -exec cp -t \"$1/var/cache/apt/archives\" {} +' "
+        "--customize-hook='echo \"$PADDOCK_NAME_OF_IMAGE\" >\"$1/etc/hostname\"' "
         "--customize-hook='for deb in \"$1\"/var/cache/apt/archives/*.deb; do "
         "to=\"$PADDOCK_CACHE/${deb##*/}\"; [ ! -e \"$deb\" ] || [ -e \"$to\" ] || "
         "{ cp \"$deb\" \"$PADDOCK_CACHE/.new.$$\" && mv \"$PADDOCK_CACHE/.new.$$\" \"$to\"; }; done; "
@@ -63,7 +64,7 @@ static int start(struct build *b, const struct image_request *r, const char *cac
                 if (b->log >= 0)
                         dup2(b->log, STDERR_FILENO);
                 execl("/proc/self/exe", "paddock", "run", "--as", "root", share, "--", "sh", "-c", script, "sh", cache,
-                      r->arguments[0], r->variant, r->include ? r->include : "", r->mirror ? r->mirror : "", (char *)NULL);
+                      r->arguments[0], r->variant, r->include ? r->include : "", r->mirror ? r->mirror : "", r->arguments[1], (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute itself: %s\n", strerror(errno));
                 _exit(EXIT_PADDOCK);
         }

@@ -75,6 +75,10 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         if (result)
                 return result;
         s->keep = true;
+        if (e.root == ROOT_IMAGE)
+                result = session_image(s, e.root_path, err);
+        if (result < 0)
+                return result;
         result = host_survey(&system, state, state, err);
         if (result < 0)
                 return result;
@@ -101,7 +105,7 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         result = listening = host_listen(s->directory, "control", err);
         if (result < 0)
                 return result;
-        struct launch launch = {.plan = &plan, .keep = true, .name = e.name, .state = s->directory, .alive = s->alive,
+        struct launch launch = {.plan = &plan, .keep = true, .name = e.name, .state = s->directory, .alive = s->alive, .image = s->image,
                                 .system = &system, .join_user = -1, .join_mount = -1, .join_control = -1, .ready = session_ready,
                                 .context = s};
         result = record_view(s->directory, &system, &plan, &e, err);

@@ -64,6 +64,8 @@ int verb_diff(int argc, char **argv);
 int verb_snapshot(int argc, char **argv);
 int verb_reset(int argc, char **argv);
 int verb_clone(int argc, char **argv);
+int verb_boot(int argc, char **argv);
+int verb_console(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_gc(int argc, char **argv);
 int verb_commit(int argc, char **argv);

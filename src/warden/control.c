@@ -294,6 +294,9 @@ static void answer(struct warden *w, struct connection *c, const struct message 
                         sessions_start(w);
                 warden_send(w, asker, warden_answer(w, asker, MESSAGE_BEGIN, 0));
                 break;
+        case MESSAGE_CONSOLE:
+                console_request(w, asker, m, fds, count);
+                break;
         case MESSAGE_GRANT:
         case MESSAGE_REVOKE:
         case MESSAGE_GRANTS:

@@ -16,7 +16,8 @@
 #define REQUEST_RATE 32   /* a second, of one connection */
 #define HELLO_TIME 5000   /* ms */
 #define FEED_LIMIT 256
-#define POLL_LIMIT (3 + CONNECTION_LIMIT + FEED_LIMIT + 16)
+#define CONSOLE_WATCHERS 16
+#define POLL_LIMIT (3 + CONNECTION_LIMIT + FEED_LIMIT + 1 + CONSOLE_WATCHERS + 16)
 
 /* A message that the receiver's socket had no room for. */
 struct queued {
@@ -40,6 +41,7 @@ struct connection {
 struct program {
         char *name, *title;
         int payload;
+        bool boot; /* the environment's own init: the environment ends with it */
         enum restart_policy policy;
         enum session_state state;
         uint32_t session;  /* of its last start */
@@ -113,6 +115,7 @@ struct warden {
         struct log log;
         struct grants *grants;
         struct views *views;
+        struct console *console; /* NULL: no init of its own */
         struct message_out out;
 };
 
@@ -140,6 +143,16 @@ void log_line(struct log *log, const char *name, const char *line, size_t length
 /* A new feed; returns the end for the program, or a negative errno. */
 int log_feed(struct warden *w, const char *name);
 void log_ready(struct warden *w, int fd);
+
+/* console.c */
+void console_expect(struct warden *w);                   /* there will be one; before isolation */
+void console_take(struct warden *w, int fd);             /* a fresh one */
+void console_line(struct warden *w, const char *line); /* said by the warden itself */
+size_t console_poll(struct warden *w, struct pollfd *fds, int64_t now); /* how many; CONSOLE_WATCHERS + 1 at most */
+int64_t console_deadline(const struct warden *w);
+void console_ready(struct warden *w, const struct pollfd *fds, int64_t now);
+void console_request(struct warden *w, struct asker asker, const struct message *m, int *fds, size_t count);
+void console_end(struct warden *w);
 
 /* orders.c */
 void orders_news(struct warden *w, const struct news *news, int *fd);

@@ -41,6 +41,8 @@ enum message_type {
         MESSAGE_VIEW = 16,   /* a rule of the view, added, changed or removed */
         MESSAGE_BEGIN = 17,  /* what is granted at the start was given: the programs of `run:` may start */
 
+        MESSAGE_CONSOLE = 24, /* ROWS, COLUMNS; descriptor: a stream socket on which what the console says appears and is typed */
+
         /* The warden speaks unasked. The serial is 0. */
         MESSAGE_EVENT = 64,    /* EVENT, and what it is about */
         MESSAGE_QUESTION = 65, /* QUESTION, RESOURCE, INSIDE, COMMAND: may it? */
@@ -96,6 +98,8 @@ enum message_tag {
         TAG_EVENT = 48,    /* number: enum event_kind */
         TAG_TIMEOUT = 49,  /* number: milliseconds */
         TAG_RULE = 50,     /* text: the word of a rule of the view */
+        TAG_ROWS = 64,     /* number: of a terminal */
+        TAG_COLUMNS = 65,  /* number */
         TAG_SOURCE = 51,   /* text, several times: what a rule answers from */
 };
 

@@ -17,8 +17,25 @@
 #define PAUSE_LAST 30000
 #define RAN_WELL 10000
 
+/* The environment's own init. */
+static void start_init(struct warden *w, struct program *p)
+{
+        struct order order = ORDER_INIT(ORDER_BOOT, ++w->next_id, 0, 0);
+        int result = host_order(w->init_socket, &order, &p->payload, 1);
+        p->session = order.id;
+        p->started = host_clock();
+        p->since = time(NULL);
+        p->pid = 0;
+        p->state = result < 0 ? SESSION_WAITING : SESSION_RUNNING;
+        p->due = p->started + PAUSE_FIRST;
+}
+
 static void start_program(struct warden *w, struct program *p)
 {
+        if (p->boot) {
+                start_init(w, p);
+                return;
+        }
         int log = log_feed(w, p->name);
         struct order order = ORDER_INIT(ORDER_SPAWN, ++w->next_id, 0, 0);
         const int fds[] = {p->payload, log};
@@ -56,8 +73,39 @@ static void tell_event(struct warden *w, enum event_kind kind, const char *title
         warden_tell(w, m);
 }
 
+/* The environment's own init has ended: the environment is started again, as it asked for, or ends as well. */
+static void init_ended(struct warden *w, struct program *p, int status)
+{
+        int code = WIFEXITED(status) ? WEXITSTATUS(status) : BOOT_LOST;
+        const char *what = code == BOOT_HALTED  ? "halted"
+                           : code == BOOT_AGAIN ? "restarts"
+                           : code == BOOT_LOST  ? "its init ended, which an init should not: the subhurd ends"
+                                                : "its init could not be started";
+        char line[128];
+        int n = snprintf(line, sizeof line, "[%s]", what);
+        log_line(&w->log, p->name, line, (size_t)n);
+        snprintf(line, sizeof line, "\r\n[paddock: %s %s]\r\n", w->name, what);
+        console_line(w, line);
+        p->status = code == BOOT_HALTED ? 0 : status;
+        p->state = SESSION_ENDED;
+        p->since = time(NULL);
+        p->pid = 0;
+        tell_event(w, EVENT_ENDED, p->title, p->session, p->status);
+        if (code == BOOT_AGAIN && !w->stopping) {
+                p->restarts++;
+                start_init(w, p);
+        } else {
+                warden_stop(w, PAUSE_LAST);
+        }
+        sessions_tell_waiters(w);
+}
+
 static void program_ended(struct warden *w, struct program *p, int status)
 {
+        if (p->boot) {
+                init_ended(w, p, status);
+                return;
+        }
         int64_t now = host_clock();
         char how[80];
         if (WIFEXITED(status))

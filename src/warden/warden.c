@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define BEGIN_TIME 30000 /* ms in which BEGIN has to come: whoever was to send it was killed */
+#define POLICY_BOOT 0x100 /* beside a restart_policy: it is the environment's own init */
 
 /* From the maker, in this order: one birth, then one birth_program for each of `run:`. */
 struct birth {
@@ -40,7 +41,7 @@ static char *title_of(char *const *argv, size_t size)
 int warden_hand_over(int socket, const struct handover *h, struct error *err)
 {
         const struct environment *e = h->environment;
-        struct birth birth = {.init = h->init, .programs = (uint32_t)e->program_count, .waits = h->waits};
+        struct birth birth = {.init = h->init, .programs = (uint32_t)(e->program_count + (e->init != NULL)), .waits = h->waits};
         snprintf(birth.name, sizeof birth.name, "%s", h->name);
         const int fds[] = {h->directory, h->init_socket, h->listening, h->lock};
         int result = host_send(socket, &birth, sizeof birth, fds, 4);
@@ -60,6 +61,15 @@ int warden_hand_over(int socket, const struct handover *h, struct error *err)
                                 poll(&wait, 1, 1000);
                         }
                 } while (result == -EAGAIN);
+        }
+        if (result == 0 && e->init) {
+                struct birth_program message = {.policy = POLICY_BOOT, .name = "init"};
+                cleanup_free char *title = title_of(e->init, sizeof message.title);
+                snprintf(message.title, sizeof message.title, "%s", title);
+                cleanup_close int payload = host_boot_payload(e->init, err);
+                if (payload < 0)
+                        return payload;
+                result = host_send(socket, &message, sizeof message, &payload, 1);
         }
         return result < 0 ? error_sys(err, -result, "the warden ended") : 0;
 }
@@ -98,7 +108,8 @@ static int take_over(struct warden *w, int socket)
                 message.name[sizeof message.name - 1] = message.title[sizeof message.title - 1] = '\0';
                 *vector_add(w->programs, w->program_count, w->program_capacity) =
                         (struct program){.name = memory_string(message.name), .title = memory_string(message.title),
-                                         .payload = payload, .policy = (enum restart_policy)message.policy};
+                                         .payload = payload, .policy = (enum restart_policy)(message.policy & ~POLICY_BOOT),
+                                         .boot = message.policy & POLICY_BOOT};
         }
         return 0;
 }
@@ -144,6 +155,8 @@ static bool hear_init(struct warden *w)
                         return false;
                 if (news.type == NEWS_DONE)
                         orders_news(w, &news, &fd);
+                else if (news.type == NEWS_CONSOLE && fd >= 0)
+                        console_take(w, fd), fd = -1;
                 else if (news.type == NEWS_STARTED || news.type == NEWS_ENDED)
                         sessions_news(w, &news);
                 if (fd >= 0)
@@ -202,9 +215,11 @@ static bool turn(struct warden *w)
         size_t feeds = n;
         for (size_t i = 0; i < w->feed_count; i++)
                 fds[n++] = (struct pollfd){.fd = w->feeds[i].fd, .events = POLLIN};
+        size_t console = n;
+        n += console_poll(w, fds + n, now);
         size_t grants = n;
         n += grants_poll(w->grants, fds + n, POLL_LIMIT - n);
-        int64_t due = earlier(w->stopping ? w->deadline : w->waits ? w->begin_by : -1, earlier(sessions_deadline(w), earlier(control_deadline(w, now),
+        int64_t due = earlier(w->stopping ? w->deadline : w->waits ? w->begin_by : -1, earlier(earlier(sessions_deadline(w), console_deadline(w)), earlier(control_deadline(w, now),
                                                                                                   grants_deadline(w->grants))));
         int64_t wait = due < 0 ? -1 : due <= now ? 0 : due - now < 3600000 ? due - now : 3600000;
         int ready = host_wait(fds, n, (int)wait);
@@ -216,10 +231,12 @@ static bool turn(struct warden *w)
                                 control_ready(w, ids[i], fds[i].revents);
                 if (fds[1].revents)
                         control_accept(w);
-                for (size_t i = feeds; i < grants; i++)
+                for (size_t i = feeds; i < console; i++)
                         if (fds[i].revents)
                                 log_ready(w, fds[i].fd);
                 grants_ready(w->grants, fds + grants, n - grants);
+                if (console < grants)
+                        console_ready(w, fds + console, now);
                 if (fds[0].revents && !hear_init(w))
                         return false;
         }
@@ -257,6 +274,7 @@ static void end(struct warden *w, bool asked)
         while (waitpid(w->init, &status, 0) < 0 && errno == EINTR)
                 ;
         empty_feeds(w);
+        console_end(w);
         if (!asked) {
                 static const char line[] = "[the environment ended, without being told to]";
                 log_line(&w->log, "paddock", line, sizeof line - 1);
@@ -291,6 +309,9 @@ int warden_main(int socket, void (*started)(void *context), void *context, struc
         if (result < 0)
                 return result;
         log_open(&w.log, w.directory);
+        for (size_t i = 0; i < w.program_count; i++)
+                if (w.programs[i].boot)
+                        console_expect(&w);
         result = watch_term(err);
         if (result == 0)
                 result = host_isolate(w.directory, err);

@@ -58,7 +58,7 @@ static _Noreturn void become(struct keep *k, struct payload *p, int session, int
         setpgid(0, 0);
         if (terminal >= 0 && foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
-        if (floor_enter(&k->floor, &err) < 0 || program_give_up_groups(k->birth, &err) < 0)
+        if (floor_enter(&k->floor, &err) < 0 || program_give_up_groups(k->birth, &err) < 0 || boot_enter(k, &err) < 0)
                 give_up(session, 125, &err);
         struct inherit inherit = {.highest = 2, .open = 2};
         for (int fd = 0; fd <= 2; fd++) {
@@ -190,6 +190,8 @@ _Noreturn void attend_session(struct keep *k, int session, int payload, const in
                 if ((p.what[fd] == INHERIT_KEEP || p.what[fd] == INHERIT_READ_ONLY) && placed[fd] < 0)
                         p.what[fd] = INHERIT_CLOSE;
         }
+        if (boot_approach(k, &err) < 0)
+                give_up(session, 125, &err);
         struct attendance a = {.session = session, .terminal = -1, .signals = -1};
         if (terminal_bits & 1) {
                 int master = -1;

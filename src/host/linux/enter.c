@@ -144,3 +144,12 @@ int host_payload(char **argv, struct error *err)
         umask(p.umask);
         return payload_seal(&p, err);
 }
+
+int host_boot_payload(char **argv, struct error *err)
+{
+        char *variables[] = {(char *)"container=paddock", (char *)"TERM=linux", (char *)"HOME=/",
+                             (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+        struct payload p = {.argv = argv, .variables = variables, .umask = 022,
+                            .what = {INHERIT_KEEP, INHERIT_KEEP, INHERIT_KEEP}};
+        return payload_seal(&p, err);
+}

@@ -56,6 +56,11 @@ static void ended(struct keep *k, pid_t pid, int status)
                 if (k->entries[i].pid != pid)
                         continue;
                 struct entry entry = k->entries[i];
+                if (pid == k->boot) {
+                        k->boot = 0;
+                        if (k->stopping)
+                                kill(-1, SIGTERM); /* what is left are helpers */
+                }
                 k->entries[i] = k->entries[--k->count];
                 if (!entry.order)
                         tell(k, NEWS_ENDED, entry.id, status);
@@ -97,11 +102,16 @@ static void note(struct keep *k, uint32_t id, pid_t pid, bool order)
 static void stop(struct keep *k)
 {
         k->stopping = true;
+
         if (k->w->lister.words >= 0) /* the lister ends with its socket */
                 close(k->w->lister.words);
         k->w->lister = LISTER_NONE;
-        kill(-1, SIGTERM);
-        kill(-1, SIGCONT);
+        if (k->boot) {
+                boot_halt(k);
+        } else {
+                kill(-1, SIGTERM);
+                kill(-1, SIGCONT);
+        }
         reap(k);
 }
 
@@ -123,6 +133,13 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
                         guard_end(&k->guard); /* it will wait for names: it must not be what keeps them waiting */
                         attend_background(k, fds[0], fds[1]);
                 }
+                note(k, order->id, pid, false);
+                break;
+        case ORDER_BOOT:
+                pid = count == 1 && !k->stopping ? kernel_fork(0) : -1;
+                if (pid == 0)
+                        attend_boot(k, order->id, fds[0]);
+                k->boot = pid > 0 ? pid : 0;
                 note(k, order->id, pid, false);
                 break;
         case ORDER_SIGNAL:
@@ -201,7 +218,8 @@ static int keep_only(struct keep *k, struct error *err)
                 if (null < 0 || dup2(null, fd) < 0)
                         return error_sys(err, errno, "cannot open /dev/null inside");
         const struct workplace *w = k->w;
-        const int kept[] = {k->birth->socket, k->birth->launch->alive, w->layer, k->signals, k->birth->control, w->mirror,
+        const int image = k->birth->launch->image > 0 ? k->birth->launch->image : -1;
+        const int kept[] = {k->birth->socket, k->birth->launch->alive, image, w->layer, k->signals, k->birth->control, w->mirror,
                             w->lister.words, w->fuse, w->kept_stage, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)

@@ -14,6 +14,8 @@ struct entry {
         bool order; /* it carries out a change of the view: it tells itself what became of it, unless it was killed */
 };
 
+#define BOOT_NAMESPACES 5
+
 struct keep {
         struct birth *birth;
         struct workplace *w;
@@ -23,6 +25,8 @@ struct keep {
         bool stopping;
         struct entry *entries;
         size_t count, capacity;
+        pid_t boot; /* the attendant of the subhurd's init, or 0 */
+        int boot_namespaces[BOOT_NAMESPACES]; /* in whoever enters it: boot_approach() */
 };
 
 /* attend.c: in a fresh child of init. The first is a program in the background. The second is the attendant of a program that
@@ -30,6 +34,16 @@ struct keep {
 _Noreturn void attend_background(struct keep *k, int payload, int log);
 _Noreturn void attend_session(struct keep *k, int session, int payload, const int *streams, size_t count, unsigned bits,
                               unsigned terminal);
+
+/* boot.c: in a fresh child of init: an init of the environment's own. Never returns; its exit status is BOOT_* or, when there is no
+ * init, as shells have it. */
+_Noreturn void attend_boot(struct keep *k, uint32_t id, int payload);
+/* Programs enter the subhurd, if the environment is one, in two steps: first whoever forks them, whose children are then in its process
+ * space; then they themselves, after the floor. */
+int boot_approach(struct keep *k, struct error *err);
+int boot_enter(struct keep *k, struct error *err);
+/* Asks it to end in order. */
+void boot_halt(struct keep *k);
 
 /* change.c: in a fresh child of init that shares its descriptors: changes the view as `order` says. Tells the warden. */
 _Noreturn void change_view(struct keep *k, const struct order *order, int tree);

@@ -11,7 +11,9 @@
 #include "host/linux/watch.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -105,6 +107,18 @@ int host_receive(int socket, void *data, size_t size, int fds[HOST_DESCRIPTORS],
 {
         _Static_assert(HOST_DESCRIPTORS == PASS_LIMIT, "one limit");
         return pass_receive_all(socket, data, size, fds, count);
+}
+
+ssize_t host_send_plain(int socket, const void *data, size_t size)
+{
+        ssize_t n = send(socket, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return n < 0 ? -errno : n;
+}
+
+void host_terminal_size(int terminal, unsigned rows, unsigned columns)
+{
+        struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+        ioctl(terminal, TIOCSWINSZ, &size);
 }
 
 int64_t host_clock(void)
