@@ -138,7 +138,7 @@ _paddock()
         __paddock_words
         if ((${#words[@]} == 2)); then
                 __paddock_among "$cur" run start stop restart enter ps view logs top wait create list show rm diff commit discard \
-                        snapshot reset clone export import gc image doctor --help --version
+                        snapshot reset clone export import gc boot console image doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -162,6 +162,8 @@ _paddock()
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
         export | import) options=(-j --json -p --progress) ;;
+        boot) options=(-n --name= --root= --detach --net=) ;;
+        console) options=() ;;
         image) options=(-j --json --tag= --limit= --include= --variant= --mirror= -v --verbose) ;;
         snapshot) options=(-l --list -d --delete) ;;
         rm | discard | reset | clone | gc) options=() ;;
@@ -207,6 +209,11 @@ _paddock()
         elif [[ $verb == run || ($verb == enter && $given == 1) ]]; then
                 __paddock_command "$i"
                 return
+        elif [[ $verb == boot ]]; then
+                ((given)) || {
+                        __paddock_files -f "$cur"
+                        __paddock_among "$cur" $("${program/#\~\//$HOME/}" image list 2>/dev/null | sed -n '2,$s/ .*//p')
+                }
         elif [[ $verb == image && ${#names[@]} == 0 ]]; then
                 __paddock_among "$cur" debian import list rm verify
         elif [[ $verb == image ]]; then

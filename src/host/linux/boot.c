@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
@@ -146,7 +147,11 @@ int boot_approach(struct keep *k, struct error *err)
 {
         if (!k->boot)
                 return 0;
-        pid_t init = init_of(k->boot);
+        pid_t init = 0;
+        for (int tries = 0; tries < 100 && (init = init_of(k->boot)) <= 0; tries++) { /* it is just being started */
+                struct timespec pause = {.tv_nsec = 20000000};
+                nanosleep(&pause, NULL);
+        }
         for (int i = 0; i < BOOT_NAMESPACES; i++) {
                 char path[64];
                 snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)init, kinds[i].name);
