@@ -32,7 +32,7 @@ enum order_type {
         ORDER_LOOK = 9,   /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
         ORDER_BOOT = 16,  /* descriptor: payload: it becomes the environment's own init. Back comes its console */
 };
-enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8 };
+enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8, ORDER_ASKS = 16 /* the server is asked for each access */ };
 #define ORDER_PATH 4096
 
 struct order {

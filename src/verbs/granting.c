@@ -193,7 +193,15 @@ static int bring_server(struct granting *g, bool sockets, struct error *err)
         return result;
 }
 
-int granting_give(struct granting *g, const struct grant *asked, const char *by, uint64_t *id, struct error *err)
+/* What is sent for a grant: GRANT, ASK or REPLY. */
+struct letter {
+        enum message_type type;
+        const char *by;
+        uint64_t question;
+        enum verdict verdict;
+};
+
+static int send_letter(struct granting *g, const struct letter *letter, const struct grant *asked, uint64_t *id, struct error *err)
 {
         cleanup_resource struct resource r = RESOURCE_NONE;
         cleanup_grant struct grant grant;
@@ -216,9 +224,16 @@ int granting_give(struct granting *g, const struct grant *asked, const char *by,
                 grant.inside = path_clean("/", place);
         }
         for (int tries = 0; tries < 3; tries++) {
-                result = pack(&parcel, g, &r, &grant, err);
+                result = letter->type == MESSAGE_ASK ? 0 : pack(&parcel, g, &r, &grant, err);
                 if (result == 0) {
-                        describe(client_begin(&g->client, MESSAGE_GRANT), &grant, by);
+                        struct message_out *m = client_begin(&g->client, letter->type);
+                        if (letter->type == MESSAGE_REPLY) {
+                                message_number(m, TAG_QUESTION, letter->question);
+                                message_number(m, TAG_VERDICT, letter->verdict);
+                                message_text(m, TAG_BY, letter->by);
+                        } else {
+                                describe(m, &grant, letter->by);
+                        }
                         result = client_call(&g->client, parcel.fds, parcel.count, err);
                 }
                 uint64_t need = 0;
@@ -234,6 +249,28 @@ int granting_give(struct granting *g, const struct grant *asked, const char *by,
         }
         if (result > 0 && id)
                 message_get_number(&g->client.answer, TAG_GRANT, id);
+        return result < 0 ? result : 0;
+}
+
+int granting_give(struct granting *g, const struct grant *grant, const char *by, uint64_t *id, struct error *err)
+{
+        return send_letter(g, &(struct letter){.type = MESSAGE_GRANT, .by = by}, grant, id, err);
+}
+
+int granting_ask(struct granting *g, const struct grant *grant, const char *by, struct error *err)
+{
+        return send_letter(g, &(struct letter){.type = MESSAGE_ASK, .by = by}, grant, NULL, err);
+}
+
+int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by, struct error *err)
+{
+        if (verdict != VERDICT_NO)
+                return send_letter(g, &(struct letter){MESSAGE_REPLY, by, number, verdict}, grant, NULL, err);
+        struct message_out *m = client_begin(&g->client, MESSAGE_REPLY);
+        message_number(m, TAG_QUESTION, number);
+        message_number(m, TAG_VERDICT, verdict);
+        message_text(m, TAG_BY, by);
+        int result = client_call(&g->client, NULL, 0, err);
         return result < 0 ? result : 0;
 }
 
@@ -291,4 +328,42 @@ int granting_again(struct granting *g)
                 failed = -1;
         }
         return failed;
+}
+
+void held_clear(struct held *h)
+{
+        grant_clear(&h->grant);
+        free(h->by);
+}
+
+void held_read(struct held *h, const struct message *m)
+{
+        uint64_t kind = 0, mode = 0, flags = 0, expiry = 0;
+        struct grant *g = &h->grant;
+        *h = (struct held){0};
+        message_get_number(m, TAG_GRANT, &h->id);
+        message_get_number(m, TAG_SINCE, &h->since);
+        message_get_number(m, TAG_USED, &h->used);
+        message_get_number(m, TAG_KIND, &kind);
+        message_get_number(m, TAG_MODE, &mode);
+        message_get_number(m, TAG_FLAGS, &flags);
+        h->by = message_get_text(m, TAG_BY, 256);
+        g->resource = message_get_text(m, TAG_RESOURCE, 4096);
+        g->inside = message_get_text(m, TAG_INSIDE, 4096);
+        g->set = message_get_text(m, TAG_SET, 64);
+        g->to = message_get_text(m, TAG_TO, 32);
+        g->kind = kind == GRANT_SOCKET ? RESOURCE_SOCKET : kind == GRANT_FILE ? RESOURCE_FILE : RESOURCE_TREE;
+        g->writable = mode == GRANT_RW;
+        g->noexec = flags & GRANT_NOEXEC;
+        g->plain = flags & GRANT_PLAIN;
+        g->keep = flags & GRANT_KEEP;
+        g->once = flags & GRANT_ONCE;
+        g->locked = flags & GRANT_LOCKED;
+        h->asks = flags & GRANT_ASKS;
+        if (message_get_number(m, TAG_EXPIRY, &expiry)) {
+                g->expiry = EXPIRY_TIME;
+                g->seconds = (long long)expiry;
+        }
+        if (!g->resource)
+                g->resource = memory_string("?");
 }

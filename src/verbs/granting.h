@@ -41,6 +41,23 @@ char *granting_time(long long when);
 /* "/home/u/x (tree, ro): revocable, until 18:30". Fresh memory. */
 char *granting_line(const struct grant *grant);
 
+/* Puts a placeholder there, which asks when it is used. */
+int granting_ask(struct granting *g, const struct grant *grant, const char *by, struct error *err);
+/* Answers question `number` with `verdict`; `grant` is what it is about. */
+int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by, struct error *err);
+
 /* What the environment's description and the kept ones grant, given to its warden. All are tried; problems go to standard error. 0, or
  * -1 when one was not given. */
 int granting_again(struct granting *g);
+
+/* One that is held, or will be given at the next start (id 0). */
+struct held {
+        struct grant grant;
+        uint64_t id, since, used;
+        char *by;
+        bool asks;
+};
+
+void held_clear(struct held *h);
+/* From the warden's GRANTS or QUESTION. */
+void held_read(struct held *h, const struct message *m);

@@ -30,50 +30,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
 }
 
-/* One that is held, or will be given at the next start (id 0). */
-struct held {
-        struct grant grant;
-        uint64_t id, since, used;
-        char *by;
-};
-
-static void held_clear(struct held *h)
-{
-        grant_clear(&h->grant);
-        free(h->by);
-}
-
-static void read_held(struct held *h, const struct message *m)
-{
-        uint64_t kind = 0, mode = 0, flags = 0, expiry = 0;
-        struct grant *g = &h->grant;
-        *h = (struct held){0};
-        message_get_number(m, TAG_GRANT, &h->id);
-        message_get_number(m, TAG_SINCE, &h->since);
-        message_get_number(m, TAG_USED, &h->used);
-        message_get_number(m, TAG_KIND, &kind);
-        message_get_number(m, TAG_MODE, &mode);
-        message_get_number(m, TAG_FLAGS, &flags);
-        h->by = message_get_text(m, TAG_BY, 256);
-        g->resource = message_get_text(m, TAG_RESOURCE, 4096);
-        g->inside = message_get_text(m, TAG_INSIDE, 4096);
-        g->set = message_get_text(m, TAG_SET, 64);
-        g->to = message_get_text(m, TAG_TO, 32);
-        g->kind = kind == GRANT_SOCKET ? RESOURCE_SOCKET : kind == GRANT_FILE ? RESOURCE_FILE : RESOURCE_TREE;
-        g->writable = mode == GRANT_RW;
-        g->noexec = flags & GRANT_NOEXEC;
-        g->plain = flags & GRANT_PLAIN;
-        g->keep = flags & GRANT_KEEP;
-        g->once = flags & GRANT_ONCE;
-        g->locked = flags & GRANT_LOCKED;
-        if (message_get_number(m, TAG_EXPIRY, &expiry)) {
-                g->expiry = EXPIRY_TIME;
-                g->seconds = (long long)expiry;
-        }
-        if (!g->resource)
-                g->resource = memory_string("?");
-}
-
 static void print_one(const struct held *h)
 {
         const struct grant *g = &h->grant;
@@ -85,7 +41,7 @@ static void print_one(const struct held *h)
         char id[32];
         snprintf(id, sizeof id, h->id ? "%llu" : "-", (unsigned long long)h->id);
         text_addf(&t, "%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  ", id, resource_word(g->kind),
-                  g->kind == RESOURCE_SOCKET ? "-" : mode_word(g->writable), g->plain ? "plain" : "revocable", since, until, used, h->by ? h->by : "-");
+                  g->kind == RESOURCE_SOCKET ? "-" : mode_word(g->writable), h->asks ? "asks" : g->plain ? "plain" : "revocable", since, until, used, h->by ? h->by : "-");
         text_add_escaped(&t, g->resource);
         if (g->inside && strcmp(g->inside, g->resource) != 0) {
                 text_add(&t, " at ");
@@ -109,7 +65,7 @@ static json_t *json_one(const struct held *h)
 {
         const struct grant *g = &h->grant;
         json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", resource_word(g->kind), "mode", mode_word(g->writable),
-                                "type", g->plain ? "plain" : "revocable", "active", h->id != 0, "no-exec", g->noexec, "once", g->once,
+                                "type", h->asks ? "asks" : g->plain ? "plain" : "revocable", "active", h->id != 0, "no-exec", g->noexec, "once", g->once,
                                 "kept", g->keep, "locked", g->locked);
         json_object_set_new(one, "resource", json_name(g->resource));
         json_object_set_new(one, "inside", json_name(grant_inside(g)));
@@ -149,7 +105,7 @@ static int show_held(struct granting *g, json_t *array, struct error *err)
         int result = client_call(&g->client, NULL, 0, err); /* first how many there are */
         while (result > 0 && (result = client_next(&g->client, err)) > 0) {
                 struct held h;
-                read_held(&h, &g->client.answer);
+                held_read(&h, &g->client.answer);
                 show(&h, array, &count);
                 held_clear(&h);
         }

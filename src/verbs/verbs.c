@@ -37,6 +37,7 @@ static const struct verb {
         {"wait", verb_wait, "wait for the programs in the background to end"},
         {"grant", verb_grant, "give a running environment a right on a file, tree or socket outside"},
         {"revoke", verb_revoke, "take such a right back, with what is open"},
+        {"ask", verb_ask, "have a right asked for at its first use; answer such questions"},
         {"grants", verb_grants, "show what an environment was granted"},
         {"create", verb_create, "make a named environment from a description"},
         {"list", verb_list, "list the named environments"},

@@ -53,6 +53,7 @@ int execute_paddock(char **argv);
 /* main.c, of `paddock` alone: becomes paddock-verbs. */
 _Noreturn void execute_verbs(char **argv);
 int verb_grant(int argc, char **argv);
+int verb_ask(int argc, char **argv);
 int verb_revoke(int argc, char **argv);
 int verb_grants(int argc, char **argv);
 int verb_create(int argc, char **argv);

@@ -278,6 +278,7 @@ static void answer(struct warden *w, struct connection *c, const struct message 
         case MESSAGE_LISTEN:
                 c->listens = true;
                 ok(w, asker, MESSAGE_LISTEN);
+                grants_listener(w->grants, asker);
                 break;
         case MESSAGE_FREEZE:
         case MESSAGE_THAW:

@@ -59,7 +59,7 @@ static void learn_numbers(struct grants *g)
         g->numbered = true;
 }
 
-static struct right *find(const struct grants *g, uint64_t id)
+struct right *grants_find(const struct grants *g, uint64_t id)
 {
         size_t low = 0, high = g->count;
         while (low < high) {
@@ -82,7 +82,20 @@ void grants_remove(struct grants *g, struct right *r)
         memmove(&g->rights[i], &g->rights[i + 1], (--g->count - i) * sizeof(struct right *));
 }
 
-/* ---- GRANT ---- */
+struct right *right_new(struct grants *g, struct asker asker, enum message_type type)
+{
+        struct right *r = memory_new(sizeof *r);
+        *r = (struct right){.table = g, .asker = asker, .type = type, .asked = true, .handle = -1, .due = -1, .fds = {-1, -1, -1}};
+        return r;
+}
+
+void grants_enter(struct grants *g, struct right *r)
+{
+        r->id = ++g->last_id;
+        *vector_add(g->rights, g->count, g->capacity) = r;
+}
+
+/* ---- GRANT, ASK ---- */
 
 static bool is_clean(const char *path)
 {
@@ -145,7 +158,7 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
                 /* Another right on a part of what is locked would say something else about it. */
                 bool touches = r->grant.locked && !fresh->grant.locked &&
                                (path_is_below(inside, r->grant.inside) || path_is_below(fresh->grant.resource, r->grant.resource));
-                if (r->state == RIGHT_ENDING || (!covers && !touches))
+                if (r->state == RIGHT_ENDING || r->silent || (!covers && !touches))
                         continue;
                 cleanup_free char *shown = text_escape(r->grant.inside);
                 bool same = strcmp(r->grant.inside, inside) == 0;
@@ -154,8 +167,8 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
                                   mode_word(r->grant.writable));
                         return error_remedy(err, "no command changes that: change the description while the environment is stopped");
                 }
-                error_set(err, EEXIST, same ? "%s inside is granted already (%s, %s)" : "it would cover %s, which is granted (%s, %s)", shown,
-                          mode_word(r->grant.writable), r->grant.plain ? "plain" : "revocable");
+                error_set(err, EEXIST, same ? "%s inside is %s already (%s, %s)" : "it would cover %s, which is %s (%s, %s)", shown,
+                          r->asks ? "asked for" : "granted", mode_word(r->grant.writable), r->grant.plain ? "plain" : "revocable");
                 return error_remedy(err, "revoke that first, or name another place inside");
         }
         return 0;
@@ -169,11 +182,14 @@ static size_t descriptors_for(const struct grant *g)
 static void request_grant(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count)
 {
         cleanup_error struct error err = ERROR_INIT;
-        struct right *r = memory_new(sizeof *r);
-        *r = (struct right){.table = g, .asker = asker, .asked = true, .handle = -1, .due = -1, .fds = {-1, -1, -1}};
+        struct right *r = right_new(g, asker, m->header.type);
+        r->asks = r->type == MESSAGE_ASK;
         int result = read_grant(r, m, &err);
-        if (result == 0 && count != descriptors_for(&r->grant))
-                result = error_set(&err, EBADMSG, "the request comes with %zu descriptors, not %zu", count, descriptors_for(&r->grant));
+        if (result == 0 && r->asks && (r->grant.kind == RESOURCE_SOCKET || r->grant.keep || r->grant.once))
+                result = error_set(&err, EINVAL, "only trees and files can be asked for; how long is said in the answer");
+        size_t wanted = r->asks ? 0 : descriptors_for(&r->grant);
+        if (result == 0 && count != wanted)
+                result = error_set(&err, EBADMSG, "the request comes with %zu descriptors, not %zu", count, wanted);
         if (result == 0)
                 result = check_others(g, r, &err);
         if (result == 0 && g->count >= RIGHT_LIMIT)
@@ -193,8 +209,7 @@ static void request_grant(struct grants *g, struct asker asker, const struct mes
         learn_numbers(g);
         for (size_t i = 0; i < count; i++)
                 r->fds[i] = steal_fd(&fds[i]);
-        r->id = ++g->last_id;
-        *vector_add(g->rights, g->count, g->capacity) = r;
+        grants_enter(g, r);
         right_begin(r);
 }
 
@@ -208,7 +223,7 @@ struct wanted {
 
 static bool is_wanted(const struct wanted *w, const struct right *r)
 {
-        if (r->state == RIGHT_ENDING && !w->by_id)
+        if (r->silent || (r->state == RIGHT_ENDING && !w->by_id))
                 return false;
         if (w->to && !same_text(w->to, r->grant.to))
                 return false;
@@ -227,7 +242,7 @@ static bool falls_with(const struct grants *g, const struct wanted *wanted, cons
         for (size_t i = 0; i < g->count; i++)
                 if (g->rights[i] != r && is_wanted(wanted, g->rights[i]) && g->rights[i]->grant.kind == RESOURCE_TREE &&
                     path_is_below(r->grant.inside, g->rights[i]->grant.inside))
-                        return r->state != RIGHT_ENDING;
+                        return r->state != RIGHT_ENDING && !r->silent;
         return false;
 }
 
@@ -298,12 +313,17 @@ static void request_revoke(struct grants *g, struct asker asker, const struct me
 
 static void request_list(struct grants *g, struct asker asker)
 {
-        struct message_out *m = warden_answer(g->warden, asker, MESSAGE_GRANTS, g->count ? MESSAGE_MORE : 0);
-        message_number(m, TAG_COUNT, g->count);
+        size_t count = 0;
+        for (size_t i = 0; i < g->count; i++)
+                count += !g->rights[i]->silent;
+        struct message_out *m = warden_answer(g->warden, asker, MESSAGE_GRANTS, count ? MESSAGE_MORE : 0);
+        message_number(m, TAG_COUNT, count);
         warden_send(g->warden, asker, m);
         for (size_t i = 0; i < g->count; i++) {
                 const struct right *r = g->rights[i];
-                m = warden_answer(g->warden, asker, MESSAGE_GRANTS, i + 1 < g->count ? MESSAGE_MORE : 0);
+                if (r->silent)
+                        continue;
+                m = warden_answer(g->warden, asker, MESSAGE_GRANTS, --count ? MESSAGE_MORE : 0);
                 right_describe(r, m);
                 warden_send(g->warden, asker, m);
         }
@@ -332,6 +352,7 @@ void grants_request(struct grants *g, struct asker asker, const struct message *
         cleanup_error struct error err = ERROR_INIT;
         switch (m->header.type) {
         case MESSAGE_GRANT:
+        case MESSAGE_ASK:
                 request_grant(g, asker, m, fds, count);
                 break;
         case MESSAGE_REVOKE:
@@ -339,6 +360,9 @@ void grants_request(struct grants *g, struct asker asker, const struct message *
                 break;
         case MESSAGE_GRANTS:
                 request_list(g, asker);
+                break;
+        case MESSAGE_REPLY:
+                ask_reply(g, asker, m, fds, count);
                 break;
         case MESSAGE_SERVER:
                 request_server(g, asker, m, fds, count);
@@ -367,7 +391,7 @@ static void hear(struct grants *g, struct server *s)
         struct server_news news;
         int result;
         while ((result = server_hear(s, &news)) > 0) {
-                struct right *r = find(g, news.id);
+                struct right *r = grants_find(g, news.id);
                 if (r)
                         right_hear(r, &news);
         }
@@ -405,6 +429,8 @@ static int64_t due_of(const struct right *r)
                 int64_t left = ((int64_t)r->grant.seconds - time(NULL)) * 1000;
                 due = now + (left > CLOCK_CHECK ? CLOCK_CHECK : left < 0 ? 0 : left);
         }
+        if (ask_due(r) >= 0 && (due < 0 || ask_due(r) < due))
+                due = ask_due(r);
         if (r->user && (due < 0 || due > now + USER_CHECK))
                 due = now + USER_CHECK;
         return due;
@@ -444,6 +470,7 @@ void grants_due(struct grants *g, int64_t now)
                 struct right *r = i < g->count ? g->rights[i] : NULL;
                 if (!r || r->state == RIGHT_ENDING || r->end_soon)
                         continue;
+                ask_expire(r, now);
                 if (has_expired(r, now))
                         right_end(r, "expired", NULL);
                 else if (r->user && !inside_lives(r->user, r->user_started))
@@ -459,4 +486,9 @@ const char *grants_below(const struct grants *g, const char *path)
                 if (path_is_below(g->rights[i]->grant.inside, path))
                         return g->rights[i]->grant.inside;
         return NULL;
+}
+
+void grants_listener(struct grants *g, struct asker asker)
+{
+        ask_listener(g, asker);
 }

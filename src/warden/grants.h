@@ -26,6 +26,9 @@ void grants_request(struct grants *g, struct asker asker, const struct message *
 /* The name inside of a right that is on `path` or below it, or NULL. Valid until the next request. */
 const char *grants_below(const struct grants *g, const char *path);
 
+/* Someone listens from now on: the questions that are open are told. */
+void grants_listener(struct grants *g, struct asker asker);
+
 /* Adds the descriptors that it waits for, at most `room`. Returns how many. grants_ready() gets the same ones back. */
 size_t grants_poll(struct grants *g, struct pollfd *fds, size_t room);
 void grants_ready(struct grants *g, const struct pollfd *fds, size_t count);

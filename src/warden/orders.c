@@ -89,6 +89,11 @@ void warden_mount_fuse(struct warden *w, const char *inside, bool is_file, enum 
               done, context);
 }
 
+void warden_mount_placeholder(struct warden *w, const char *inside, bool is_file, order_done *done, void *context)
+{
+        order(w, ORDER_MOUNT, inside, (is_file ? ORDER_FILE : 0) | ORDER_ASKS, 0, -1, done, context);
+}
+
 void warden_attach(struct warden *w, const char *inside, bool is_file, int tree, order_done *done, void *context)
 {
         order(w, ORDER_ATTACH, inside, is_file ? ORDER_FILE : 0, 0, tree, done, context);

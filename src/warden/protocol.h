@@ -112,6 +112,7 @@ enum grant_flags {
         GRANT_PLAIN = 2,   /* what is open stays open when it is revoked */
         GRANT_KEEP = 4,    /* for later starts as well */
         GRANT_ONCE = 8,    /* ends with its first use */
+        GRANT_ASKS = 32,   /* only told: whoever uses it is asked about */
         GRANT_LOCKED = 16, /* of the description: no command revokes it */
 };
 enum grant_clock { CLOCK_OF_DAY = 1 /* seconds since 1970 */, CLOCK_OF_BOOT = 2 /* seconds since boot, sleep included */ };

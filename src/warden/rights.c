@@ -18,7 +18,7 @@ static unsigned flags_of(const struct grant *g)
 
 struct server *right_server(struct right *r)
 {
-        if (r->grant.plain)
+        if (r->grant.plain && !r->asks)
                 return NULL;
         return &r->table->servers[r->grant.kind == RESOURCE_SOCKET ? SERVER_SOCKETS : SERVER_FILES];
 }
@@ -48,6 +48,7 @@ static void close_fds(struct right *r)
 void right_free(struct right *r)
 {
         close_fds(r);
+        ask_forget(r);
         grant_clear(&r->grant);
         error_clear(&r->failed);
         free(r->by);
@@ -64,7 +65,7 @@ void right_describe(const struct right *r, struct message_out *m)
         message_text(m, TAG_INSIDE, g->inside);
         message_number(m, TAG_KIND, g->kind == RESOURCE_TREE ? GRANT_TREE : g->kind == RESOURCE_FILE ? GRANT_FILE : GRANT_SOCKET);
         message_number(m, TAG_MODE, g->writable ? GRANT_RW : GRANT_RO);
-        message_number(m, TAG_FLAGS, flags_of(g));
+        message_number(m, TAG_FLAGS, flags_of(g) | (r->asks ? GRANT_ASKS : 0u));
         if (g->expiry == EXPIRY_TIME) {
                 message_number(m, TAG_EXPIRY, (uint64_t)g->seconds);
                 message_number(m, TAG_CLOCK, CLOCK_OF_DAY);
@@ -98,10 +99,25 @@ static void tell_waiting(struct right *r)
         r->waiting_count = 0;
 }
 
-/* Nothing of it is left. */
-static void ended(struct right *r)
+/* A placeholder where the right was that was given once. */
+static void ask_anew(struct right *r)
 {
-        bool began = !r->failed.code && !r->asked;
+        struct right *p = right_new(r->table, (struct asker){0}, MESSAGE_ASK);
+        grant_copy(&p->grant, &r->grant);
+        p->grant.once = p->grant.keep = false;
+        p->by = r->by ? memory_string(r->by) : NULL;
+        p->asks = true;
+        p->asked = false;
+        grants_enter(r->table, p);
+        right_begin(p);
+}
+
+void right_finish(struct right *r)
+{
+        bool began = !r->failed.code && !r->asked && !r->silent;
+        struct right *placeholder = r->replaces ? grants_find(r->table, r->replaces) : NULL;
+        if (placeholder)
+                ask_replaced(placeholder, false);
         if (r->asked && r->failed.code) {
                 warden_send_error(r->table->warden, r->asker, &r->failed);
                 audit(r->table, "failed", r, r->failed.text);
@@ -117,6 +133,8 @@ static void ended(struct right *r)
         if (began && r->grant.keep)
                 r->table->unsaved = true;
         grants_remove(r->table, r);
+        if (began && r->asks_again && r->why && strcmp(r->why, "spent") == 0)
+                ask_anew(r);
         tell_waiting(r);
         right_free(r);
 }
@@ -124,15 +142,17 @@ static void ended(struct right *r)
 static void unmounted(void *context, struct outcome_of_order *outcome)
 {
         (void)outcome; /* a mount that is not there any more is what was wanted */
-        ended(context);
+        right_finish(context);
 }
 
 static void unmount(struct right *r)
 {
         int handle = r->handle;
         r->handle = -1;
+        if (r->busy)
+                return; /* it is finished when that is done */
         if (handle < 0)
-                ended(r);
+                right_finish(r);
         else
                 warden_detach(r->table->warden, handle, unmounted, r);
 }
@@ -166,16 +186,24 @@ static void begun(struct right *r)
         }
         struct warden *w = r->table->warden;
         r->since = time(NULL);
+        struct right *placeholder = r->replaces ? grants_find(r->table, r->replaces) : NULL;
+        r->replaces = 0;
+        if (placeholder)
+                ask_replaced(placeholder, true);
         if (r->asked) {
-                struct message_out *m = warden_answer(w, r->asker, MESSAGE_GRANT, 0);
+                struct message_out *m = warden_answer(w, r->asker, r->type, 0);
                 message_number(m, TAG_GRANT, r->id);
                 message_text(m, TAG_INSIDE, r->grant.inside);
                 warden_send(w, r->asker, m);
         }
         r->asked = false;
         r->table->unsaved |= r->grant.keep;
-        audit(r->table, "granted", r, NULL);
-        tell(r, EVENT_GRANTED);
+        if (r->asks) {
+                audit(r->table, "placeholder", r, NULL);
+        } else {
+                audit(r->table, "granted", r, NULL);
+                tell(r, EVENT_GRANTED);
+        }
 }
 
 /* The last step: the mount stands. */
@@ -213,6 +241,10 @@ static void mounted(void *context, struct outcome_of_order *outcome)
         struct server_tree tree = {.writable = r->grant.writable, .file = r->grant.kind == RESOURCE_FILE, .noexec = r->grant.noexec,
                                    .uid = g->uid, .gid = g->gid};
         r->served = true;
+        if (r->asks) {
+                tree.ask = true;
+                tree.mode = r->grant.kind == RESOURCE_TREE ? 0755 : 0644;
+        }
         server_add_tree(right_server(r), r->id, &tree, steal_fd(&outcome->fd), steal(r, 0));
 }
 
@@ -221,7 +253,9 @@ void right_begin(struct right *r)
         struct warden *w = r->table->warden;
         const struct grant *g = &r->grant;
         bool is_file = g->kind != RESOURCE_TREE;
-        if (g->plain) {
+        if (r->asks) {
+                warden_mount_placeholder(w, g->inside, is_file, mounted, r);
+        } else if (g->plain) {
                 cleanup_close int tree = steal(r, 0);
                 warden_attach(w, g->inside, is_file, tree, attached, r);
         } else if (g->kind == RESOURCE_SOCKET) {
@@ -282,13 +316,15 @@ static void added(struct right *r, int status)
 static void used(struct right *r, const struct server_news *news)
 {
         cleanup_free char *text = NULL;
+        if (r->asks)
+                return;
         r->used = time(NULL);
         int pid = news->pid ? inside_find(r->table->warden->init, news->pid, &r->user_started) : 0;
         if (pid)
                 text = inside_title(pid);
         audit(r->table, "used", r, text);
         tell(r, EVENT_USED);
-        if (!r->grant.once || r->grant.kind == RESOURCE_SOCKET)
+        if (!r->grant.once || r->grant.kind == RESOURCE_SOCKET || r->user)
                 return;
         r->user = pid;
         if (!pid) /* it has ended already, or is nobody of the environment's */
@@ -327,7 +363,11 @@ void right_hear(struct right *r, const struct server_news *news)
                 audit(r->table, "unanswered", r, text);
                 break;
         case SERVER_QUESTION:
+                ask_question(r, news);
+                break;
         case SERVER_WITHDRAWN:
+                ask_withdrawn(r, news->serial);
+                break;
         case SERVER_NOTHING:
                 break;
         }

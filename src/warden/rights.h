@@ -43,6 +43,15 @@ struct right {
         char *ended_by;        /* by whose word; NULL: nobody's */
         struct error failed;   /* why it could not begin */
         uint64_t lost;
+        bool asks;             /* it is a placeholder: whoever uses it waits for an answer */
+        struct question *question;
+        int64_t quiet_until;   /* ms: nobody is asked before */
+        uint64_t replaced;     /* the right that takes the placeholder's place */
+        uint64_t replaces;     /* the placeholder */
+        bool asks_again;       /* when it ends, a placeholder stands there again */
+        bool busy;             /* its mount is being taken away, for another one */
+        bool silent;           /* its end is no event */
+        enum message_type type; /* of the answer to `asker` */
         int user;              /* once: pid outside of who used it first; 0 */
         unsigned long long user_started;
         struct ending_rights **waiting;
@@ -53,7 +62,7 @@ struct grants {
         struct warden *warden;
         struct right **rights; /* by id */
         size_t count, capacity;
-        uint64_t last_id;
+        uint64_t last_id, last_question;
         struct server servers[SERVER_KINDS];
         int audit;             /* env/NAME/audit.jsonl */
         bool unsaved;          /* the kept ones have changed */
@@ -76,9 +85,27 @@ void right_describe(const struct right *r, struct message_out *m);
 void ending_rights_done(struct grants *g, struct ending_rights *waiting);
 struct server *right_server(struct right *r); /* NULL: it needs none */
 void right_free(struct right *r);
+/* Nothing of it is left: it is taken out of the table and freed. */
+void right_finish(struct right *r);
 
 /* grants.c: it is over, and no more in the table. */
 void grants_remove(struct grants *g, struct right *r);
+struct right *right_new(struct grants *g, struct asker asker, enum message_type type);
+/* Gives it a number and a place in the table. */
+void grants_enter(struct grants *g, struct right *r);
+struct right *grants_find(const struct grants *g, uint64_t id);
+
+/* ask.c: see there. */
+void ask_question(struct right *r, const struct server_news *news);
+void ask_withdrawn(struct right *r, uint64_t serial);
+void ask_reply(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count);
+/* The right that was to take its place is there, or not. */
+void ask_replaced(struct right *placeholder, bool good);
+/* Tells one who listens from now on what is open. */
+void ask_listener(struct grants *g, struct asker asker);
+int64_t ask_due(const struct right *r);
+void ask_expire(struct right *r, int64_t now);
+void ask_forget(struct right *r);
 
 /* audit.c */
 int audit_open(int directory);

@@ -58,6 +58,8 @@ typedef void order_done(void *context, struct outcome_of_order *outcome);
  * `mode` and `flags` (GRANT_NOEXEC) say. `fd` that comes back is the device. EOPNOTSUPP: there is no /dev/fuse. */
 void warden_mount_fuse(struct warden *w, const char *inside, bool is_file, enum grant_mode mode, unsigned flags, order_done *done,
                        void *context);
+/* The same for a placeholder that asks: without default_permissions. */
+void warden_mount_placeholder(struct warden *w, const char *inside, bool is_file, order_done *done, void *context);
 /* Attaches the detached mount `tree` on `inside`. `tree` stays the caller's. */
 void warden_attach(struct warden *w, const char *inside, bool is_file, int tree, order_done *done, void *context);
 /* Carries out a change of the view's rules, which the sealed memory file `change` holds (plan/change.h): see views.c. `change` stays the

@@ -104,7 +104,7 @@ static int mount_fuse(struct keep *k, const struct order *order, int *device, st
         for (size_t i = 0; good && i < sizeof options / sizeof *options; i++)
                 good = fsconfig(context, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) == 0;
         good = good && fsconfig(context, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) == 0 &&
-               fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0 &&
+               (order->flags & ORDER_ASKS || fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0) &&
                fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
         unsigned attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (order->flags & ORDER_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
                               (order->flags & ORDER_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
