@@ -97,18 +97,15 @@ static char *scratch(void)
         return mkdir(path, 0755) < 0 ? NULL : path;
 }
 
-static void remove_place(void)
+/* By descriptors: an attack may have taken the mounts away from under the names. */
+static void remove_place(int tmp, int at)
 {
-        DIR *entries = opendir(place);
-        for (struct dirent *e; entries && (e = readdir(entries));) {
-                char path[512];
-                snprintf(path, sizeof path, "%s/%s", place, e->d_name);
-                if (e->d_name[0] != '.' && rmdir(path) < 0 && umount2(path, DETACH) == 0)
-                        rmdir(path);
-        }
+        DIR *entries = at < 0 || fchdir(at) < 0 ? NULL : fdopendir(at);
+        for (struct dirent *e; entries && (e = readdir(entries));)
+                if (e->d_name[0] != '.' && unlinkat(at, e->d_name, AT_REMOVEDIR) < 0 && umount2(e->d_name, DETACH) == 0)
+                        unlinkat(at, e->d_name, AT_REMOVEDIR);
         if (entries)
-                closedir(entries);
-        rmdir(place);
+                unlinkat(tmp, strrchr(place, '/') + 1, AT_REMOVEDIR);
 }
 
 static bool remount(void)
@@ -418,7 +415,7 @@ int main(int argc, char **argv)
         dir = argv[2];
         name = argv[3];
         say = dup(1);
-        (void)!mkdtemp(place);
+        int tmp = open("/tmp", O_RDONLY | O_DIRECTORY), at = mkdtemp(place) ? open(place, O_RDONLY | O_DIRECTORY) : -1;
         for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
                 for (int nested = 0; nested < 3; nested++) {
                         if (attacks[i].breaks != (strcmp(goal, "break") == 0))
@@ -435,6 +432,6 @@ int main(int argc, char **argv)
                         }
                         waitpid(pid, NULL, 0);
                 }
-        remove_place();
+        remove_place(tmp, at);
         return 0;
 }
