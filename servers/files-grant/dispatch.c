@@ -104,7 +104,6 @@ int reply_init(struct grant *g, const struct fuse_in_header *head, const char *a
         }
         uint64_t offered = in.flags | (in.flags & FUSE_INIT_EXT ? (uint64_t)in.flags2 << 32 : 0),
                  flags = wanted & offered;
-        g->minor = in.minor < FUSE_KERNEL_MINOR_VERSION ? in.minor : FUSE_KERNEL_MINOR_VERSION;
         g->direct = flags & DIRECT_IO_ALLOW_MMAP;
         struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
                                     .minor = FUSE_KERNEL_MINOR_VERSION,
@@ -176,7 +175,7 @@ static int permitted(struct request *r, const struct action *action)
                 return -EACCES;
         if (r->worker->hurried && !(action->what & (LOOKS | ALWAYS)))
                 return -EIO;
-        if (action->what & CHANGES && !(g->show.flags & GRANT_RW))
+        if (action->what & CHANGES && !atomic_load(&g->writable))
                 return -EROFS;
         return 0;
 }

@@ -73,7 +73,7 @@ int answer_open(struct request *r)
         struct target file;
         struct statx st;
         bool changes = (in->flags & O_ACCMODE) != O_RDONLY || in->flags & O_TRUNC;
-        if (changes && !(r->grant->show.flags & GRANT_RW))
+        if (changes && !atomic_load(&r->grant->writable))
                 return -EROFS;
         int result = target_get(r->grant, r->head->nodeid, &file);
         if (result == 0)

@@ -49,6 +49,7 @@ int grant_new(struct server *s, const struct grant_message *message, int device,
                             .source = source,
                             .show = message->add,
                             .refs = 1,
+                            .writable = message->add.flags & GRANT_RW,
                             .file = message->add.flags & GRANT_FILE,
                             .ask = message->add.flags & GRANT_ASK};
         pthread_condattr_t monotonic;

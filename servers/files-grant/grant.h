@@ -95,7 +95,7 @@ struct grant {
         pthread_mutex_t lock;
         pthread_cond_t changed; /* a worker finished or left, a lock was given back */
         struct grant_add show;
-        uint32_t minor;         /* the kernel's protocol */
+        atomic_bool writable;   /* GRANT_RW of it, for those who do not hold the lock */
         bool direct;            /* writes may go past the cache and mmap still works */
         bool file, ask;
         atomic_int deny;

@@ -56,7 +56,7 @@ static struct lock *get_lock(struct grant *g, struct handle *handle, uint64_t ow
 {
         pthread_mutex_lock(&g->lock);
         struct lock *lock = find_lock(handle->node, owner);
-        bool writes = g->show.flags & GRANT_RW;
+        bool writes = atomic_load(&g->writable);
         if (lock)
                 lock->refs++;
         pthread_mutex_unlock(&g->lock);

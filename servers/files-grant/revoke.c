@@ -161,6 +161,7 @@ static void set(struct grant *g, const struct grant_add *wanted)
         atomic_store(&g->flushing, closes);
         g->show = *wanted;
         g->show.flags = (wanted->flags & ~(uint32_t)(GRANT_FILE | GRANT_ASK)) | fixed;
+        atomic_store(&g->writable, wanted->flags & GRANT_RW);
         pthread_mutex_unlock(&g->lock);
         if (closes) /* what was changed through mappings goes out, as in a revoke */
                 drain(g, 0);

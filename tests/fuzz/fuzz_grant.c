@@ -151,7 +151,7 @@ static struct grant *prepare(void)
                             .server = &server,
                             .device = ends[0],
                             .refs = 1,
-                            .show = {.flags = GRANT_RW},
+                            .writable = true,
                             .used = true,
                             .direct = true,
                             .source = openat(at, "in", O_PATH | O_DIRECTORY | O_CLOEXEC)};
