@@ -82,8 +82,9 @@ void host_read_everything(void);
 /* A process that can read what host_read_everything() allows, and opens files for this one, which keeps the rights that it had. It
  * ends with this process. */
 struct reader {
-        int socket; /* -1: not started */
+        int socket;  /* -1: not started */
         int pid;
+        bool inside; /* the files belong to the ids of an environment of root's */
 };
 #define READER_NONE ((struct reader){.socket = -1})
 

@@ -158,8 +158,8 @@ static bool try_link(struct apply *a, const struct item *item, int own, int pare
         if (files_look(c.own, "", false, &c.after) < 0 || files_look(c.base, "", false, &c.before) < 0 ||
             c.after.type != c.before.type)
                 return false;
-        c.after.uid -= a->commit->layer->shift;
-        c.after.gid -= a->commit->layer->shift;
+        c.after.uid = layer_uid(a->commit->layer, c.after.uid);
+        c.after.gid = layer_gid(a->commit->layer, c.after.gid);
         bool same = compare(a->commit->layer, &c, false, &what, &which) == 0 && !what;
         a->linked = true;
         return same && linkat(AT_FDCWD, path, parent, name, AT_SYMLINK_FOLLOW) == 0;

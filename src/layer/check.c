@@ -93,8 +93,8 @@ static const char *tree_unproven(const struct commit *c, const struct change *ch
 
 static bool in_group(const struct commit *c, gid_t gid)
 {
-        if (gid == c->gid)
-                return true;
+        if (gid == c->gid || c->inside)
+                return gid == c->gid;
         gid_t groups[1024];
         int count = getgroups(1024, groups);
         for (int i = 0; i < count; i++)
@@ -103,8 +103,33 @@ static bool in_group(const struct commit *c, gid_t gid)
         return false;
 }
 
+/* Ids in access lists and capabilities of an environment with ids of its own mean others outside; and what a file has outside of these
+ * root inside was not shown, so it would be lost. */
+static const char *not_to_carry(const struct change *change, const char *target)
+{
+        struct xattrs own = {0}, base = {0};
+        const char *why = NULL;
+        if (change->after.type == META_SYMLINK)
+                return NULL;
+        cleanup_close int fd = change_open_any(change->slot, change->path);
+        cleanup_free char *above = path_parent(target);
+        bool covers = change->before.type == change->after.type;
+        cleanup_close int parent = covers ? files_open_root(above) : -1;
+        if (fd < 0 || files_xattrs(fd, "", 0, &own) < 0 ||
+            (covers && (parent < 0 || files_xattrs(parent, path_name(target), 0, &base) < 0)))
+                why = "its attributes cannot be read";
+        for (size_t i = 0; i < own.count; i++)
+                if (strncmp(own.items[i].name, "user.", 5) != 0)
+                        why = "inside it has an access list or capabilities, whose ids mean others outside";
+        if (!why && base.count > own.count)
+                why = "outside it has attributes or an access list, which root inside was not shown";
+        files_xattrs_clear(&own);
+        files_xattrs_clear(&base);
+        return why;
+}
+
 /* Could the invoking user make what the layer has? */
-static const char *not_to_make(const struct commit *c, const struct change *change, char **text)
+static const char *not_to_make(const struct commit *c, const struct change *change, const char *target, char **text)
 {
         if (c->uid == 0 || change->kind == CHANGE_DELETED)
                 return NULL;
@@ -114,6 +139,8 @@ static const char *not_to_make(const struct commit *c, const struct change *chan
                 *text = memory_format("inside it belongs to %u:%u, which you cannot give it to", change->after.uid, change->after.gid);
                 return *text;
         }
+        if (c->inside)
+                return not_to_carry(change, target);
         if (change->after.type != META_REGULAR || !(change->after.mode & 0111))
                 return NULL;
         int own = c->open_own ? c->open_own(c->context, change->slot, change->path) : change_open(change->slot, change->path, true);
@@ -136,16 +163,27 @@ static const char *not_to_write(const struct commit *c, const struct change *cha
                 *text = memory_format("you may not write the directory that it is in: %s", strerror(errno));
                 return *text;
         }
+        /* A process with ids of its own has power over the user's files, which the user has not. */
+        bool own = c->inside && files_look(parent, "", false, &dir) == 0 && dir.uid == geteuid();
+        if (own && (dir.mode & 0300) != 0300)
+                return "you may not write the directory that it is in";
+        if (c->inside && !files_clock_is_ours(parent))
+                return "whether it was changed outside since cannot be told";
         bool another = change->before.type != META_NONE && change->before.uid != c->uid;
-        if (c->uid != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != c->uid)
+        if (c->uid != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != geteuid())
                 return "it belongs to somebody else, in a directory where only they may remove it";
         return NULL;
 }
 
-static const char *meta_refused(const struct commit *c, const struct change *change, const char *target)
+static const char *meta_refused(const struct commit *c, const struct change *change, const char *target, char **text)
 {
         if (change->what == CHANGE_TIMES)
                 return NULL;
+        if (c->inside) {
+                const char *why = not_to_make(c, change, target, text);
+                if (why)
+                        return why;
+        }
         if (c->uid != 0 && change->before.uid != c->uid)
                 return "only its owner may change the permissions of a directory";
         return is_forced(c, change->path) ? NULL : unproven(c, change, target);
@@ -174,8 +212,8 @@ static const char *refusal(const struct commit *c, const struct change *change, 
                 return "it replaced something else outside: choose it as a whole";
         bool forced = is_forced(c, change->path);
         if (change->top || (change->kind == CHANGE_CHANGED && change->after.type == META_DIRECTORY))
-                return meta_refused(c, change, target);
-        const char *why = not_to_make(c, change, text);
+                return meta_refused(c, change, target, text);
+        const char *why = not_to_make(c, change, target, text);
         if (why)
                 return why;
         if (change->parent_new)

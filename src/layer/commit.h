@@ -27,6 +27,7 @@ struct commit {
         size_t path_count;
         char **forced;          /* at and below these it does not matter what changed outside */
         size_t forced_count;
+        bool inside;            /* the changes are looked at by a process with ids of its own, which sees all other owners as nobody's */
         bool merge;             /* text that changed on both sides is merged */
         struct known known;
         struct journal journal;

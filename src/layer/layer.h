@@ -91,6 +91,7 @@ struct layer {
         struct layer_slot *slots; /* sorted by path */
         size_t count, capacity;
         unsigned shift;           /* what is taken from ids in the layer: the range of an environment of real root */
+        bool mine;                /* what is made of it belongs to the invoking user, and to nobody else it may */
         bool ids;                 /* owners are compared: the environment has ids of its own */
         /* Asked for the owner of what is outside, where this process cannot see it: it works in the environment's ids. Or NULL. */
         int (*owner)(void *context, int dir, const char *name, unsigned *uid, unsigned *gid);
@@ -149,6 +150,10 @@ void names_clear(struct names *n);
 
 /* slot.c: the name of ours at `relative` in the slot. */
 enum cover_name_kind slot_name(const struct layer_slot *slot, const char *relative);
+
+/* Who owns outside what belongs to `uid`, `gid` in the layer. */
+uid_t layer_uid(const struct layer *layer, uid_t uid);
+gid_t layer_gid(const struct layer *layer, gid_t gid);
 
 bool time_before(const struct timespec *a, const struct timespec *b);
 bool time_equal(const struct timespec *a, const struct timespec *b);

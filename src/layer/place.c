@@ -27,8 +27,8 @@ bool place_is_done(struct apply *a, int own, int dir, const char *name)
         if (base < 0 || own < 0 || files_look(own, "", false, &c.after) < 0 || files_look(base, "", false, &c.before) < 0 ||
             c.after.type != c.before.type)
                 return false;
-        c.after.uid -= a->commit->layer->shift;
-        c.after.gid -= a->commit->layer->shift;
+        c.after.uid = layer_uid(a->commit->layer, c.after.uid);
+        c.after.gid = layer_gid(a->commit->layer, c.after.gid);
         return compare(a->commit->layer, &c, true, &what, &which) == 0 && !(what & ~CHANGE_TIMES);
 }
 

@@ -44,8 +44,8 @@ static int set_meta(const struct layer *layer, int own, const struct stat *from,
         *what = "cannot look at it";
         if (fstat(fd, &to) < 0)
                 return -errno;
-        uid_t uid = from->st_uid - layer->shift;
-        gid_t gid = from->st_gid - layer->shift;
+        uid_t uid = layer_uid(layer, from->st_uid);
+        gid_t gid = layer_gid(layer, from->st_gid);
         bool another = uid != to.st_uid || gid != to.st_gid;
         *what = "cannot give it to its owner";
         if (another && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
@@ -153,8 +153,8 @@ static int make_link(const struct layer *layer, int own, const struct stat *from
         target[n] = '\0';
         struct timespec times[2] = {from->st_atim, from->st_mtim};
         struct stat made;
-        uid_t uid = from->st_uid - layer->shift;
-        gid_t gid = from->st_gid - layer->shift;
+        uid_t uid = layer_uid(layer, from->st_uid);
+        gid_t gid = layer_gid(layer, from->st_gid);
         if (symlinkat(target, dir, name) < 0 || fstatat(dir, name, &made, AT_SYMLINK_NOFOLLOW) < 0 ||
             ((made.st_uid != uid || made.st_gid != gid) && fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) ||
             utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)

@@ -72,6 +72,16 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
         return 0;
 }
 
+uid_t layer_uid(const struct layer *layer, uid_t uid)
+{
+        return layer->mine ? geteuid() : uid - layer->shift;
+}
+
+gid_t layer_gid(const struct layer *layer, gid_t gid)
+{
+        return layer->mine ? getegid() : gid - layer->shift;
+}
+
 static int by_path(const void *a, const void *b)
 {
         const struct layer_slot *x = a, *y = b;

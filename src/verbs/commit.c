@@ -99,11 +99,19 @@ struct verdict {
         char text[512];
 };
 
-static void look(struct request *r, struct verdict *v)
+struct survey {
+        struct request *r;
+        struct verdict *v;
+};
+
+/* In a process that can read everything in the layer. */
+static int look(void *context)
 {
+        const struct survey *s = context;
+        struct request *r = s->r;
+        struct verdict *v = s->v;
         struct changes *c = &r->changes;
         cleanup_error struct error err = ERROR_INIT;
-        host_read_everything();
         r->commit.open_own = NULL; /* this one can */
         struct rename_filter renames = {.visit = commit_check, .context = &r->commit};
         v->result = changes_walk(c, CHANGES_DIRECTORY_TIMES | CHANGES_PROOFS, rename_visit, &renames, &err);
@@ -118,6 +126,22 @@ static void look(struct request *r, struct verdict *v)
                 v->result = -errno;
         if (v->result < 0)
                 snprintf(v->text, sizeof v->text, "%s", err.text ? err.text : strerror(-v->result));
+        return 0;
+}
+
+/* Has `work` done by another process, which can read and move everything in the layer. */
+static int apart(struct request *r, int (*work)(void *context), void *context, struct error *err)
+{
+        if (r->changes.root)
+                return changes_inside(&r->changes, work, context, err);
+        pid_t pid = fork();
+        if (pid == 0) {
+                host_read_everything();
+                _exit(work(context));
+        }
+        while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        return pid < 0 ? error_sys(err, errno, "cannot make a process") : 0;
 }
 
 /* Looks at all chosen changes, in another process. */
@@ -129,18 +153,12 @@ static int survey(struct request *r, struct verdict *result, struct error *err)
         v->result = -EIO;
         fflush(stdout);
         fflush(r->commit.journal.file);
-        pid_t pid = fork();
-        if (pid == 0) {
-                look(r, v);
-                _exit(0);
-        }
-        int status = 0;
-        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
+        struct survey s = {r, v};
+        int done = apart(r, look, &s, err);
         *result = *v;
         munmap(v, sizeof *v);
-        if (pid < 0)
-                return error_sys(err, errno, "cannot make a process");
+        if (done < 0)
+                return done;
         if (result->result < 0)
                 return error_set(err, -result->result, "%s", result->text[0] ? result->text : "the process that looks at the changes died");
         return 0;
@@ -190,20 +208,29 @@ static int take_out(struct request *r, char **paths, size_t count, bool whole, s
         return result;
 }
 
-/* In another process, which may move everything in the layer. */
+struct taking {
+        struct request *r;
+        char **paths;
+        size_t count;
+        bool whole;
+};
+
+static int take_out_all(void *context)
+{
+        const struct taking *t = context;
+        cleanup_error struct error err = ERROR_INIT;
+        if (take_out(t->r, t->paths, t->count, t->whole, &err) < 0)
+                error_print(stderr, &err);
+        return 0;
+}
+
 static void take_out_apart(struct request *r, char **paths, size_t count, bool whole)
 {
+        struct taking taking = {r, paths, count, whole};
+        cleanup_error struct error err = ERROR_INIT;
         fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-                cleanup_error struct error err = ERROR_INIT;
-                host_read_everything();
-                if (take_out(r, paths, count, whole, &err) < 0)
-                        error_print(stderr, &err);
-                _exit(0);
-        }
-        while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                ;
+        if (apart(r, take_out_all, &taking, &err) < 0)
+                error_print(stderr, &err);
 }
 
 /* Carries out the journal that is open. */
@@ -275,10 +302,7 @@ static int commit(struct request *r, struct error *err)
                 error_set(err, EPERM, "environment '%s' lies over an image, which is never written again", r->name);
                 return error_remedy(err, "`paddock commit %s --to FILE.tar` writes its changes into an archive", r->name);
         }
-        if (result == 0 && c->root) {
-                error_set(err, ENOTSUP, "environment '%s' has owners of its own, which you cannot give to files outside", r->name);
-                return error_remedy(err, "`paddock commit %s --to FILE.tar` writes them into an archive, and tells how root applies it", r->name);
-        }
+        c->layer.mine = r->reader.inside = r->commit.inside = c->root;
         if (result == 0)
                 result = begin(r, err);
         if (result < 0)
@@ -294,6 +318,9 @@ static int commit(struct request *r, struct error *err)
         error_clear(err);
 
         r->commit.layer = &c->layer;
+        r->commit.asked = true;
+        r->commit.uid = geteuid();
+        r->commit.gid = getegid();
         r->commit.directory = c->directory;
         r->commit.context = r;
         r->commit.tell = tell;
@@ -305,6 +332,7 @@ static int commit(struct request *r, struct error *err)
                         report(r);
                         layer_close(&c->layer);
                         result = layer_open(&c->layer, c->directory, err);
+                        c->layer.mine = c->root;
                 }
         }
         if (result < 0 && result != -ENOENT)
@@ -323,7 +351,8 @@ static int commit(struct request *r, struct error *err)
                 result = survey(r, &verdict, err);
         if (result == 0 && (verdict.refused || verdict.trouble || verdict.unfound)) {
                 error_set(err, EPERM, "nothing was committed");
-                result = error_remedy(err, "choose PATHs without what is named, or `--force PATH` what you have looked at");
+                result = error_remedy(err, c->root ? "choose PATHs without what is named; `--to FILE.tar` takes all, with owners, for an administrator"
+                                                   : "choose PATHs without what is named, or `--force PATH` what you have looked at");
         }
         if (result == 0 && (r->dry || !verdict.items)) {
                 journal_close(&r->commit.journal);

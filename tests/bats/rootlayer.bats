@@ -34,7 +34,7 @@ A  /srv/paddock-d/f
 M  $HOME/mine  (content)"
         "$PADDOCK" diff --json env >j
         /usr/bin/python3 -c 'import json; j = json.load(open("j")); assert (j[2]["after"]["uid"], j[2]["after"]["gid"]) == (33, 42), j[2]'
-        fails 'has owners of its own.*--to FILE.tar' commit env
+        fails 'etc/hosts: inside it belongs to 0:0, which you cannot give it to.*--to FILE.tar' commit env
         "$PADDOCK" discard env /srv/paddock-d /etc/hosts
         run changes
         expect_output "M  /etc/hostname  (owner 0 -> 33)
@@ -44,6 +44,60 @@ M  mine  (content)"
         "$PADDOCK" discard env
         no_changes
         nothing_left
+}
+
+# as_me COMMAND - inside, as the user who is outside.
+as_me() { as_root su -s /bin/sh "$(id -un)" -c "set -e; cd $HOME; $1"; }
+
+@test "root's layer: what belongs to the user is committed, and the rest refused by name" {
+        mkdir -m 700 d && echo base >d/f && echo base >g && echo base >h && echo x >priv && chmod 600 priv && mkdir gone && touch gone/t
+        echo acl >acl && setfacl -m u:0:r acl && tick
+        as_root sh -ec 'echo in >>d/f; echo in >>priv; rm h; echo of root >rootfile; echo z >>acl; rm -r gone; echo x >>/etc/hosts; chmod 755 d; echo in >g; chown 0:0 g'
+        as_me 'echo mine >byme; mkdir dir; echo z >dir/z; ln byme dir/l; ln -s x dir/sl; mkfifo dir/p; setfacl -m u:0:r dir/z'
+        run untouched "$HOME" "$PADDOCK" commit env
+        expect_status 125
+        expect_match '/etc/hosts: inside it belongs to 0:0, which you cannot give it to'
+        expect_match '/rootfile: inside it belongs to 0:0'
+        expect_match '/g: inside it belongs to 0:0'
+        expect_match '/acl: outside it has attributes or an access list, which root inside was not shown'
+        expect_match '/dir/z: inside it has an access list or capabilities'
+        as_me 'setfacl -b dir/z'
+        run "$PADDOCK" commit env d priv h byme dir gone
+        expect_status 0
+        [ "$(cat d/f priv dir/z)" = "base
+in
+x
+in
+z" ]
+        [ ! -e h ] && [ ! -e gone ] && [ -p dir/p ] && [ byme -ef dir/l ] && [ "$(readlink dir/sl)" = x ]
+        [ -z "$(find . ! -user "$(id -un)")" ] && [ "$(stat -c %a d priv | tr '\n' ' ')" = '755 600 ' ]
+        [ "$("$PADDOCK" diff env | sed "s|$HOME/||")" = 'M  /etc/hosts  (content)
+M  acl  (content, access list)
+M  g  (content, owner '"$(id -u)"' -> 0, group '"$(id -g)"' -> 0)
+A  rootfile' ]
+        "$PADDOCK" rm env
+}
+
+@test "root's layer: what changed outside is refused, and a commit that was cut off comes to its end" {
+        for i in 1 2 3 4 5 6; do echo base >f$i; done && tick
+        as_root sh -ec 'for i in 1 2 3 4 5 6; do echo in >>f$i; done'
+        tick
+        echo outside >f2
+        fails 'f2: it was changed outside since' commit env "$HOME"
+        [ "$(cat f1)" = base ]
+        "$PADDOCK" commit env f1
+        [ "$(cat f1)" = 'base
+in' ]
+        "$PADDOCK" commit --force f2 env f2
+        strace -o /dev/null true 2>/dev/null || return 0
+        strace -f -o /dev/null -e trace=none -e inject=renameat2:signal=KILL:when=3 "$PADDOCK" commit env "$HOME" >/dev/null 2>&1 || true
+        sleep 0.2
+        run "$PADDOCK" commit env "$HOME"
+        expect_status 0
+        for i in 1 2 3 4 5 6; do [ "$(cat f$i)" = 'base
+in' ]; done
+        nothing_of_ours .
+        "$PADDOCK" rm env
 }
 
 @test "root's layer: a package is installed, reviewed, and exported as a tar with its owners" {

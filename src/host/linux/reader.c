@@ -31,16 +31,35 @@ static void answer(int socket, int fd)
                 close(fd);
 }
 
-static _Noreturn void serve(int socket, int (*open)(void *, unsigned, const char *), void *context)
+struct service {
+        int socket;
+        int (*open)(void *, unsigned, const char *);
+        void *context;
+};
+
+static int serve(void *opaque, int owners)
 {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        host_read_everything();
+        const struct service *s = opaque;
+        int socket = s->socket;
+        int (*open)(void *, unsigned, const char *) = s->open;
+        void *context = s->context;
+        (void)owners;
         cleanup_free struct request *request = memory_new(sizeof *request + REQUEST_LIMIT);
         for (ssize_t n; (n = recv(socket, request, sizeof *request + REQUEST_LIMIT - 1, 0)) > (ssize_t)sizeof *request;) {
                 request->path[n - (ssize_t)sizeof *request] = '\0';
                 answer(socket, open(context, request->slot, request->path));
         }
-        _exit(0);
+        return 0;
+}
+
+static _Noreturn void begin(bool inside, struct service *s)
+{
+        cleanup_error struct error unheard = ERROR_INIT; /* who asks sees that nobody answers */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (inside)
+                _exit(host_inside(serve, s, &unheard) < 0);
+        host_read_everything();
+        _exit(serve(s, -1));
 }
 
 int host_reader_open(struct reader *reader, int (*open)(void *, unsigned, const char *), void *context, unsigned slot, const char *path)
@@ -52,7 +71,8 @@ int host_reader_open(struct reader *reader, int (*open)(void *, unsigned, const 
                 reader->pid = fork();
                 if (reader->pid == 0) {
                         close(ends[0]);
-                        serve(ends[1], open, context);
+                        struct service service = {ends[1], open, context};
+                        begin(reader->inside, &service);
                 }
                 close(ends[1]);
                 reader->socket = ends[0];
@@ -90,5 +110,5 @@ void host_reader_end(struct reader *reader)
                 close(reader->socket);
         while (reader->pid > 0 && waitpid(reader->pid, NULL, 0) < 0 && errno == EINTR)
                 ;
-        *reader = READER_NONE;
+        *reader = (struct reader){.socket = -1, .inside = reader->inside};
 }
