@@ -84,6 +84,7 @@ struct layer_slot {
         bool is_file;        /* a single file: own[0] is the directory that holds `content` */
         int *base;           /* the sources that are there */
         size_t base_count;
+        const char *damage;  /* what is wrong with it, NULL: nothing */
         int base_error;      /* why they cannot be read, an errno */
 };
 
@@ -99,6 +100,7 @@ struct layer {
         int directory;            /* of the environment; borrowed */
         bool idle;                /* it is kept from running: nobody changes the layer */
         struct chain chain;       /* frozen layers below */
+        const char *lost;         /* one of them that is not there, or NULL */
 };
 
 #define cleanup_layer __attribute__((cleanup(layer_close)))

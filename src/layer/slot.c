@@ -42,10 +42,14 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
         if (dir < 0)
                 return error_sys(err, errno, "cannot open %s", name);
         int result = cover_load(dir, &s->cover, err);
-        if (result == -ENOENT)
+        if (result == -ENOENT || result == -EINVAL) /* damaged: what it covers is taken to be what has its name, since nobody knows when */
                 cover_by_default(&s->cover, slot);
         else if (result < 0)
                 return error_context(err, "%s", name);
+        if (result == -EINVAL) {
+                s->damage = "the record of what this part of the layer covers is damaged: it is compared with what has its name";
+                error_clear(err);
+        }
         /* A copy of a single file lies in the directory of the slot itself. */
         struct meta meta;
         s->is_file = slot->blank && files_look(dir, "content", false, &meta) == 0 && meta.type != META_DIRECTORY;
@@ -55,6 +59,8 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
                 s->target = memory_string(s->path);
         s->own = memory_new((layer->chain.count + 1) * sizeof *s->own);
         int own = s->is_file ? steal_fd(&dir) : files_open_directory(dir, slot->blank ? "content" : "upper");
+        if (own == -ENOENT && !slot->blank && !layer->chain.count)
+                s->damage = "this part of the layer has lost its directory of changes";
         if (own < 0)
                 return own == -ENOENT ? 0 : error_sys(err, -own, "cannot read %s", name);
         s->own[s->own_count++] = own;
@@ -103,6 +109,11 @@ int layer_open(struct layer *layer, int directory, struct error *err)
         int result = chain_load(directory, "layer/chain", &layer->chain, err);
         if (result == 0)
                 result = slots_load(directory, &slots, err);
+        for (size_t i = 0; i < layer->chain.count && result == 0; i++) {
+                cleanup_free char *frozen = memory_format("../../frozen/%s/layer", layer->chain.ids[i]);
+                if (faccessat(directory, frozen, F_OK, 0) < 0 && errno == ENOENT)
+                        layer->lost = layer->chain.ids[i];
+        }
         for (size_t i = 0; result == 0 && i < slots.count; i++)
                 result = open_slot(layer, &slots.slots[i], err);
         slots_clear(&slots);

@@ -77,6 +77,9 @@ static int prepare(int dir, int old, const struct chain *chain, bool whole, stru
 
 int snapshot_prepare(struct store *s, int dir, const struct chain *chain, struct error *err)
 {
+        int complete = chain_check(s, chain, err);
+        if (complete < 0)
+                return complete;
         cleanup_free char *top = chain->count ? memory_format("frozen/%s/layer", chain->ids[0]) : NULL;
         cleanup_close int old = top ? openat(s->fd, top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (top && old < 0)
@@ -119,6 +122,8 @@ int snapshot_copy(struct store *s, int environment, int (*hold)(void *context, b
                 return error_sys(err, -layer, "cannot open the layer");
         char id[64];
         int result = chain_load(layer, "chain", chain, err);
+        if (result == 0)
+                result = chain_check(s, chain, err);
         cleanup_close int frozen = result < 0 ? -1 : chain_lock(s, false, err), place = frozen < 0 ? -1 : make_place(frozen, id, err);
         if (place < 0)
                 return -err->code;
@@ -145,6 +150,8 @@ int snapshot_freeze(struct store *s, int environment, struct chain *chain, struc
         if (layer < 0)
                 return error_sys(err, -layer, "cannot open the layer");
         int result = chain_load(layer, "chain", chain, err), code = 0;
+        if (result == 0)
+                result = chain_check(s, chain, err);
         if (result < 0 || is_untouched(layer))
                 return result;
         char id[64];

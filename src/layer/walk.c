@@ -293,6 +293,10 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.base = level->base[at];
         c.since = level->slot->cover.since;
         if (c.after.type == META_NONE) {
+                /* Only a mark deletes, or a directory that hides what it covers. A name that the layer simply does not have was chosen
+                 * without being changed, or went while it was looked at. */
+                if (!c.after.whiteout && !level->opaque && !level->first_entries)
+                        return 0;
                 bool late = level->first_entries && (!c.since.tv_sec || !time_before(&c.before.ctime, &c.since) ||
                                                      faccessat(c.base, name, R_OK, 0) < 0);
                 if (c.before.type == META_NONE || late || ours == COVER_NAME_HIDDEN)
@@ -427,10 +431,12 @@ static int walk_file(struct walk *w, const struct layer_slot *slot)
 
 static int walk_slot(struct walk *w, const struct layer_slot *slot)
 {
-        if (!slot->own_count)
-                return 0;
         w->path.length = 0;
         text_add(&w->path, slot->path);
+        if (slot->damage && selected(w, slot->path) != SELECT_NO)
+                trouble(w, slot->damage, EINVAL);
+        if (!slot->own_count)
+                return 0;
         if (slot->base_error) {
                 struct names names = {.budget = 1};
                 if (slot->is_file || names_next(&names, slot->own, slot->own_count) != 1 || names.count)
@@ -480,6 +486,9 @@ int layer_walk(const struct layer_walk *order, struct error *err)
         struct walk w = {.order = order, .layer = order->layer};
         files_limit(); /* a deep tree costs descriptors */
         int result = 0;
+        text_add(&w.path, "/");
+        if (order->layer->lost)
+                trouble(&w, "a frozen layer that the environment lies over is not there, and what it held is lost", ENOENT);
         for (size_t i = 0; result == 0 && i < order->layer->count; i++)
                 result = walk_slot(&w, &order->layer->slots[i]);
         text_clear(&w.path);

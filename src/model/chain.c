@@ -62,6 +62,19 @@ int chain_store(int dir, const char *name, const struct chain *c, struct error *
         return 0;
 }
 
+int chain_check(struct store *s, const struct chain *c, struct error *err)
+{
+        for (size_t i = 0; i < c->count; i++) {
+                cleanup_free char *frozen = memory_format("frozen/%s/layer", c->ids[i]);
+                if (faccessat(s->fd, frozen, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+                        continue;
+                error_set(err, ENOENT, "it lies over the frozen layer %s, which is not there", c->ids[i]);
+                return error_remedy(err, "`paddock commit` saves the rest; `paddock reset` goes back to a snapshot without it, `paddock discard` "
+                                         "to the main system");
+        }
+        return 0;
+}
+
 void chain_push(struct chain *c, const char *id)
 {
         vector_add(c->ids, c->count, c->capacity);

@@ -28,6 +28,8 @@ void chain_id_fresh(char id[64]);
 int chain_load(int dir, const char *name, struct chain *chain, struct error *err);
 /* Writes it, durably, whole or not at all. */
 int chain_store(int dir, const char *name, const struct chain *chain, struct error *err);
+/* Are all its layers there? ENOENT, with what can be done. */
+int chain_check(struct store *s, const struct chain *chain, struct error *err);
 /* Puts `id` on top. */
 void chain_push(struct chain *chain, const char *id);
 void chain_clear(struct chain *chain);

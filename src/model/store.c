@@ -388,6 +388,18 @@ int store_hold(struct store *s, const char *name, int locks[2], const char *reme
         return 0;
 }
 
+int store_share(struct store *s, const char *name, int *lock, struct error *err)
+{
+        cleanup_close int dir = store_open_environment(s, name, err);
+        if (dir < 0)
+                return dir;
+        cleanup_close int fd = openat(dir, "alive.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
+                return fd >= 0 && errno == EWOULDBLOCK ? -EAGAIN : error_sys(err, errno, "environment '%s': cannot lock it", name);
+        *lock = steal_fd(&fd);
+        return 0;
+}
+
 int store_remove(struct store *s, const char *name, struct error *err)
 {
         int locks[2];

@@ -91,6 +91,10 @@ const char *store_state(struct store *s, const char *name, struct error *err);
 /* Keeps env/NAME from being started until both descriptors are closed. EBUSY, with `remedy` as the remedy, when it runs. */
 int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err);
 
+/* Keeps the layer of env/NAME, which runs, from being taken away until the descriptor *lock is closed. -EAGAIN: it does not run any
+ * more, and somebody works on it. */
+int store_share(struct store *s, const char *name, int *lock, struct error *err);
+
 /* Removes env/NAME and its layer. EBUSY while it runs. What was begun and cut off is finished by store_sweep(). */
 int store_remove(struct store *s, const char *name, struct error *err);
 

@@ -47,6 +47,15 @@ int changes_open(struct changes *c, const char *name, struct error *err)
         return result < 0 ? error_context(err, "environment '%s'", name) : 0;
 }
 
+int changes_reopen(struct changes *c, struct error *err)
+{
+        bool mine = c->layer.mine;
+        layer_close(&c->layer);
+        int result = layer_open(&c->layer, c->directory, err);
+        c->layer.mine = mine;
+        return result < 0 ? error_context(err, "environment '%s'", c->name) : 0;
+}
+
 /* The directories of the name with their links followed; what does not exist outside stays as it is written. */
 static char *canonical(const char *path)
 {

@@ -30,6 +30,8 @@ struct changes {
 error_t changes_argument(int key, char *arg, struct argp_state *state, const char **name, char ***paths, int *count);
 /* Opens the environment `name`. */
 int changes_open(struct changes *c, const char *name, struct error *err);
+/* Opens its layer once more: what others did to it before it was locked is not to be seen half. */
+int changes_reopen(struct changes *c, struct error *err);
 /* Adds a path as the user wrote it. */
 int changes_add_path(struct changes *c, const char *path, struct error *err);
 /* Opens the environment, and adds all paths. */

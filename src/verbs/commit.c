@@ -288,6 +288,21 @@ static int report(const struct request *r)
         return c->conflicts ? EXIT_PADDOCK : c->merged ? 1 : 0;
 }
 
+/* While it does not run it is kept from starting; else the layer stays as it is, and only the outside changes. */
+static int hold(struct request *r, int locks[2], bool *stopped, struct error *err)
+{
+        int result;
+        do {
+                result = store_hold(&r->changes.store, r->name, locks, "", err);
+                *stopped = result == 0;
+                if (result != -EBUSY)
+                        return result;
+                error_clear(err);
+                result = store_share(&r->changes.store, r->name, &locks[1], err);
+        } while (result == -EAGAIN);
+        return result;
+}
+
 static int commit(struct request *r, struct error *err)
 {
         struct changes *c = &r->changes;
@@ -296,27 +311,26 @@ static int commit(struct request *r, struct error *err)
                 result = changes_add_path(c, r->paths[i], err);
         for (int i = 0; result == 0 && i < r->forced_count; i++)
                 result = changes_add_path(&r->force, r->forced[i], err);
-        if (result == 0 && r->to)
-                return archive_changes(c, r->to, r->dry, err);
-        if (result == 0 && c->image) {
+        if (result == 0 && c->image && !r->to) {
                 error_set(err, EPERM, "environment '%s' lies over an image, which is never written again", r->name);
                 return error_remedy(err, "`paddock commit %s --to FILE.tar` writes its changes into an archive", r->name);
         }
-        c->layer.mine = r->reader.inside = r->commit.inside = c->root;
         if (result == 0)
                 result = begin(r, err);
-        if (result < 0)
-                return result;
-        /* While it does not run it is kept from starting; else the layer stays as it is, and only the outside changes. */
-        result = store_hold(&c->store, r->name, locks, "", err);
-        bool stopped = result == 0;
+        bool stopped = false;
+        if (result == 0)
+                result = hold(r, locks, &stopped, err);
         cleanup_close int setup = locks[0], alive = locks[1];
         (void)setup;
         (void)alive;
-        if (result < 0 && result != -EBUSY)
+        if (result == 0)
+                result = changes_reopen(c, err);
+        if (result == 0 && r->to)
+                return archive_changes(c, r->to, r->dry, err);
+        if (result < 0)
                 return result;
-        error_clear(err);
 
+        c->layer.mine = r->reader.inside = r->commit.inside = c->root;
         r->commit.layer = &c->layer;
         r->commit.asked = true;
         r->commit.uid = geteuid();
@@ -330,9 +344,7 @@ static int commit(struct request *r, struct error *err)
                 result = carry_out(r, true, stopped, err);
                 if (result == 0) {
                         report(r);
-                        layer_close(&c->layer);
-                        result = layer_open(&c->layer, c->directory, err);
-                        c->layer.mine = c->root;
+                        result = changes_reopen(c, err);
                 }
         }
         if (result < 0 && result != -ENOENT)

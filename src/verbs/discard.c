@@ -63,6 +63,8 @@ static int discard(void *request, struct changes *c, struct error *err)
         if (result == 0)
                 result = store_hold(&c->store, r->name, locks,
                                     "the kernel does not allow to change a layer while it is in use: end its programs first", err);
+        if (result == 0 && r->path_count)
+                result = changes_reopen(c, err);
         if (result < 0)
                 return result;
         cleanup_close int setup = locks[0], lock = locks[1], alive = -1;

@@ -201,6 +201,8 @@ int session_chain(struct session *s, struct plan *plan, struct error *err)
         cleanup_free char *state = chain.count ? realpath(s->store.path, NULL) : NULL;
         if (chain.count && !state)
                 return error_sys(err, errno, "%s", s->store.path);
+        if (chain.count && chain_check(&s->store, &chain, err) < 0)
+                return error_context(err, "environment '%s'", s->name);
         for (size_t i = 0; i < plan->count && chain.count; i++) {
                 struct plan_op *op = &plan->ops[i];
                 if (op->kind != PLAN_LAYER || op->slot < 0)

@@ -98,6 +98,22 @@ x' ]
         no_changes
 }
 
+@test "commit: what was chosen and never changed stays as it is" {
+        mkdir -p d/sub e && echo base >d/f && echo base >d/sub/g && echo base >g && ln -s g l && tick
+        sh_in 'echo in >>d/f'
+        for path in g l e d/sub d/sub/g; do
+                run untouched "$HOME" "$PADDOCK" commit env "$path"
+                expect_status 125
+                expect_match "no change at or below $HOME/$path"
+                [ -z "$("$PADDOCK" diff env "$path" 2>/dev/null)" ]
+        done
+        run untouched "$HOME" "$PADDOCK" commit env d/f g
+        expect_status 125
+        run "$PADDOCK" commit env d
+        expect_status 0
+        [ "$(cat d/sub/g g l | sort -u)" = base ] && [ -d e ]
+}
+
 @test "commit: nothing to do" {
         "$PADDOCK" create env
         commits
