@@ -45,8 +45,9 @@ static int record_view(int directory, const struct system *system, const struct 
         for (size_t i = 0; i < plan->count; i++)
                 if (plan->ops[i].slot >= 0)
                         *vector_add(live.slots, live.slot_count, live.slot_capacity) = (unsigned)plan->ops[i].slot;
-        cleanup_free unsigned *slots = live.slots;
-        return live_store(directory, &live, e, err);
+        int result = live_store(directory, &live, e, err);
+        free(live.slots);
+        return result;
 }
 
 /* Is something to be granted when it has started? */

@@ -52,7 +52,7 @@ static void order(struct warden *w, enum order_type type, const char *path, unsi
         else if (fd >= 0 && copy < 0)
                 refused.result = error_sys(&err, errno, "cannot hand a descriptor to the environment");
         else
-                strcpy(o->path, path);
+                memcpy(o->path, path, strlen(path) + 1);
         *vector_add(w->orders, w->order_count, w->order_capacity) =
                 (struct pending_order){.order = o, .fd = copy, .done = done, .context = context};
         if (refused.result < 0)

@@ -188,7 +188,7 @@ describe()
         sleep 0.3
         kill -TERM "$(warden_of web)"
         eventually is_in_state web stopped
-        [ ! -e "$XDG_STATE_HOME/paddock/env/web/control" ]
+        eventually test ! -e "$XDG_STATE_HOME/paddock/env/web/control"
         run inside -n web cat asked
         expect_output asked
 }
@@ -217,7 +217,7 @@ describe()
         eventually ended "$warden"
         eventually is_in_state web stopped
         nothing_left "$warden" "$first"
-        [ ! -e "$XDG_STATE_HOME/paddock/env/web/control" ]
+        eventually test ! -e "$XDG_STATE_HOME/paddock/env/web/control"
         "$PADDOCK" start web
         [ "$(state_of web)" = started ]
 }
