@@ -249,7 +249,7 @@ END
 @test "control: what is frozen stands still until it is thawed, and can be stopped" {
         client <<'END'
 s = connect()
-os.system('"$PADDOCK" enter web sh -c "while :; do date +%N >tick; sleep 0.02; done" >/dev/null 2>&1 &')
+os.system('"$PADDOCK" enter web sh -c "while :; do date +%N >next; mv next tick; sleep 0.02; done" >/dev/null 2>&1 &')
 def ticks():
     one = os.popen('"$PADDOCK" enter web cat tick').read() if not frozen else None
     return one

@@ -3,6 +3,7 @@
 #include "host/linux/pass.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -58,17 +59,16 @@ int pass_receive_all(int socket, void *data, size_t size, int fds[PASS_LIMIT], s
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-        for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-                if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-                        continue;
-                for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; i++) {
-                        int fd;
-                        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-                        if (*count < PASS_LIMIT)
-                                fds[(*count)++] = fd;
-                        else
-                                close(fd);
-                }
+        /* The kernel puts all descriptors of a message into one piece, and nothing else was asked for. */
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        bool passed = header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS;
+        for (size_t i = 0; passed && CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; i++) {
+                int fd;
+                memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+                if (*count < PASS_LIMIT)
+                        fds[(*count)++] = fd;
+                else
+                        close(fd);
         }
         if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
                 return (int)n;
