@@ -154,6 +154,7 @@ static void test_payload(void **state)
         assert_true(back.mask == 1ULL << 63 && back.ignored == 5);
         assert_int_equal(back.what[1], INHERIT_DIRECTORY);
         assert_string_equal(back.directory[1], "/dir");
+        payload_clear(&back);
         close(fd);
         p.what[1] = INHERIT_DIRECTORY;
         p.directory[1] = NULL;
@@ -191,8 +192,7 @@ static void test_payload_damaged(void **state)
                 }
                 for (size_t i = 0; p.argv[i]; i++)
                         assert_true(p.argv[i] >= bytes && p.argv[i] + strlen(p.argv[i]) < bytes + size);
-                free(p.argv);
-                free(p.variables);
+                payload_clear(&p);
         }
 }
 

@@ -140,5 +140,14 @@ int payload_read(int fd, struct payload *p, struct error *err)
                 free(bytes);
                 return error_set(err, EBADMSG, "what is to run was not told in the form that is expected");
         }
+        p->bytes = bytes;
         return 0;
+}
+
+void payload_clear(struct payload *p)
+{
+        free(p->argv);
+        free(p->variables);
+        free(p->bytes);
+        *p = (struct payload){0};
 }

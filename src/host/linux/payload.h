@@ -25,13 +25,15 @@ struct payload {
         uint64_t mask, ignored;
         unsigned char what[3];    /* enum inherit_what of the standard descriptors */
         char *directory[3];
+        char *bytes;              /* of payload_read(): what all of them point into */
 };
 
 /* Returns a descriptor. */
 int payload_seal(const struct payload *p, struct error *err);
 
-/* Reads the file. The strings lie in fresh memory that `p` keeps for good: the process becomes the program. */
+/* Reads the file. A process that becomes the program keeps it for good. */
 int payload_read(int fd, struct payload *p, struct error *err);
+void payload_clear(struct payload *p);
 
 /* The same from `size` bytes, which stay where they are; pure. -EBADMSG when they are none. */
 int payload_parse(struct payload *p, char *bytes, size_t size);
