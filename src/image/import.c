@@ -4,7 +4,7 @@
  *
  * Theory of operation. The work is done by a process with the ids of root's environments (host_with_ids()), which sees owners as they
  * are inside. Each archive is laid by a child of its own that has changed its root directory to the tree: nothing an archive
- * says can lead it out. What the children find out stands in shared memory. Errors are told where they happen.
+ * says can lead it out. What the children find out stands in shared memory. So do their errors, until they are told.
  */
 #include "image/import.h"
 
@@ -59,6 +59,26 @@ static void look_for_machine(struct shared *shared)
         }
 }
 
+/* An error on its way to the process above. */
+static void tell(struct shared *s, const struct error *err)
+{
+        s->code = err->code;
+        snprintf(s->text, sizeof s->text, "%s", err->text ? err->text : "");
+        snprintf(s->remedy, sizeof s->remedy, "%s", err->remedy ? err->remedy : "");
+}
+
+static int heard(struct shared *s, struct error *err)
+{
+        if (!s->code)
+                return error_set(err, EIO, "the process that unpacks it died");
+        error_set(err, s->code, "%s", s->text);
+        if (s->remedy[0])
+                error_remedy(err, "%s", s->remedy);
+        int code = s->code;
+        s->code = 0;
+        return -code;
+}
+
 /* Lays what `a` reads, whose first entry was read already if `begun`, in a process that has the tree as its root. */
 static int lay(struct work *w, struct archive *a, bool begun, enum unpack_pass pass)
 {
@@ -78,10 +98,7 @@ static int lay(struct work *w, struct archive *a, bool begun, enum unpack_pass p
                 unpack_told(&w->shared->unpacked);
                 digest_hex(&a->digest, w->shared->diff_id);
                 look_for_machine(w->shared);
-                struct shared *s = w->shared;
-                s->code = own.code;
-                snprintf(s->text, sizeof s->text, "%s", own.text ? own.text : "");
-                snprintf(s->remedy, sizeof s->remedy, "%s", own.remedy ? own.remedy : "");
+                tell(w->shared, &own);
                 _exit(result < 0);
         }
         int status = 0;
@@ -89,10 +106,7 @@ static int lay(struct work *w, struct archive *a, bool begun, enum unpack_pass p
                 ;
         if (!status)
                 return 0;
-        if (!WIFEXITED(status) || !w->shared->code)
-                return error_set(w->err, EIO, "the process that unpacks it died");
-        error_set(w->err, w->shared->code, "%s", w->shared->text);
-        return w->shared->remedy[0] ? error_remedy(w->err, "%s", w->shared->remedy) : -w->err->code;
+        return heard(w->shared, w->err);
 }
 
 /* What was missing at its end is explained by the program that should have unpacked it. */
@@ -251,9 +265,9 @@ static int work_inside(void *context, int owners)
                 result = tree_remove(w->directory, "bundle", &err);
         if (result == 0)
                 result = write_manifest(w);
-        if (result < 0 && err.code) {
+        if (result < 0) {
                 error_context(&err, "%s", w->import->shown);
-                error_print(stderr, &err);
+                tell(w->shared, &err);
         }
         return result < 0;
 }
@@ -281,7 +295,7 @@ static int import_into(struct store *s, int directory, const char *fresh, const 
         fflush(stdout);
         int result = host_with_ids(work_inside, &w, err);
         if (result > 0)
-                result = -EIO; /* told by whom it happened to */
+                result = heard(w.shared, err);
         if (result == 0 && import->check)
                 result = import->check(import->context, err);
         if (result == 0) {

@@ -16,7 +16,7 @@ struct import {
         void *context;
 };
 
-/* Makes image `name` of it; `image` is what its record says. What failed was told on standard error already when err->code is 0. */
+/* Makes image `name` of it; `image` is what its record says. */
 int image_import(struct store *s, const char *name, const struct import *import, struct image *image, struct error *err);
 
 /* Compares the tree of image `name` with its record: the number of files that differ, each told on `out` (at most `limit` lines), or a

@@ -63,6 +63,7 @@ static int start(struct build *b, const struct image_request *r, const char *cac
                 dup2(ends[1], STDOUT_FILENO);
                 if (b->log >= 0)
                         dup2(b->log, STDERR_FILENO);
+                close_range(3, ~0U, 0); /* apt hands descriptors to shells, which know those with one digit only */
                 execl("/proc/self/exe", "paddock", "run", "--as", "root", share, "--", "sh", "-c", script, "sh", cache,
                       r->arguments[0], r->variant, r->include ? r->include : "", r->mirror ? r->mirror : "", r->arguments[1], (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute itself: %s\n", strerror(errno));
@@ -210,8 +211,10 @@ int image_debian(struct store *s, const struct image_request *r)
         }
         if (build.pid > 0) { /* the import failed before it */
                 cleanup_error struct error own = ERROR_INIT;
-                if (ended_well(&build, &own) < 0 && !err.code)
+                if (ended_well(&build, &own) < 0 && (err.code == EINVAL || err.code == ENODATA)) {
+                        error_clear(&err); /* what came was cut off */
                         error_set(&err, EIO, "mmdebstrap failed");
+                }
         }
         if (result == 0) {
                 image_tell(&image);
