@@ -94,7 +94,7 @@ __paddock_value()
                 mapfile -t names < <(__paddock_names "$program")
                 __paddock_among "$2" "${names[@]}"
                 ;;
-        -f | --file | --force | --to | --private | --mirror | --share | --empty | --hide)
+        -f | --file | --force | --to | --private | --mirror | --share | --empty | --hide | --grant | --at)
                 __paddock_files -f "$2"
                 ;;
         --from | --union)
@@ -119,7 +119,7 @@ __paddock_value()
         --net)
                 __paddock_among "$2" inherit none
                 ;;
-        --hostname | --limit) ;;
+        --hostname | --limit | --for | --until) ;;
         *)
                 return 1
                 ;;
@@ -130,14 +130,14 @@ _paddock()
 {
         local -a words names options
         local cur piece program=$1 verb word option value i given=0
-        local takes=' -n --name -f --file --private --mirror --share --empty --hide --from --union '
+        local takes=' -n --name -f --file --private --mirror --share --empty --hide --grant --at --for --until --from --union '
 
         takes+='--root --as -a --net --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
 
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
-                __paddock_among "$cur" run start stop restart enter ps view logs top wait create list show rm diff commit discard \
+                __paddock_among "$cur" run start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard \
                         snapshot reset clone export import gc boot console image doctor --help --version
                 return
         fi
@@ -145,15 +145,19 @@ _paddock()
         case $verb in
         run)
                 options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
-                        --from= --union= --root= --as= --net= --session --hostname= --limit=)
+                        --from= --union= --grant= --root= --as= --net= --session --hostname= --limit=)
                 ;;
         start) options=() ;;
         stop | restart) options=(-g --grace= -n --now) ;;
         enter) options=(-a --as=) ;;
         ps) options=(-j --json) ;;
         view) options=(--keep -j --json) ;;
-        logs) options=(-f --follow -n --lines=) ;;
+        logs) options=(-f --follow -n --lines= -a --audit) ;;
         top) options=(-d --delay= -n --count=) ;;
+        grant) options=(--at= --to= --for= --until= --once --no-exec --plain --keep) ;;
+        revoke) options=(--all --to=) ;;
+        ask) options=(-l --listen --at= --to= --no-exec --plain) ;;
+        grants) options=(-j --json) ;;
         wait) options=(-s --stopped) ;;
         create) options=(-f --file= --as=) ;;
         list) options=(-j --json -s --size) ;;
@@ -180,7 +184,7 @@ _paddock()
                 elif [[ $word == -- ]]; then
                         ((i++))
                         break
-                elif [[ $verb:$word =~ ^(commit:-n|stop:-n|restart:-n|logs:-f|snapshot:-d)$ ]]; then
+                elif [[ $verb:$word =~ ^(commit:-n|stop:-n|restart:-n|logs:-[fa]|snapshot:-d)$ ]]; then
                         : # what is an option with a value elsewhere
                 elif [[ $word == -* ]]; then
                         [[ $takes == *" $word "* ]] && option=$word
@@ -192,7 +196,7 @@ _paddock()
                 fi
         done
 
-        if [[ -n $option && $verb:$option =~ ^(enter:(-a|--as)|stop:.*|restart:.*|logs:.*|top:.*)$ ]]; then
+        if [[ -n $option && $verb:$option =~ ^(enter:(-a|--as)|stop:.*|restart:.*|logs:.*|top:.*|(grant|revoke|ask):--to)$ ]]; then
                 : # a user of the environment, a number
         elif [[ -n $option ]]; then
                 __paddock_value "$option" "$cur"
@@ -222,14 +226,16 @@ _paddock()
                 import) ((${#names[@]} > 1)) || __paddock_files -f "$cur" ;;
                 rm | verify) __paddock_among "$cur" $("${program/#\~\//$HOME/}" image list 2>/dev/null | sed -n '2,$s/ .*//p') ;;
                 esac
-        elif [[ ($verb =~ ^(diff|commit|discard)$ && $given == 1) || $verb:$given == @(export:1|import:0) ]]; then
+        elif [[ $verb =~ ^(grant|ask)$ && ${#names[@]} == 2 ]]; then
+                __paddock_among "$cur" ro rw
+        elif [[ ($verb =~ ^(diff|commit|discard|grant|revoke|ask)$ && $given == 1) || $verb:$given == @(export:1|import:0) ]]; then
                 __paddock_files -f "$cur"
         elif [[ $verb =~ ^(snapshot|reset)$ && $given == 1 && ${#names[@]} == 1 ]]; then
                 local -a tags
 
                 mapfile -t tags < <("${program/#\~\//$HOME/}" snapshot --list "${names[0]}" 2>/dev/null)
                 __paddock_among "$cur" "${tags[@]}"
-        elif [[ $verb =~ ^(rm|stop|top)$ || ($verb =~ ^(start|restart|enter|ps|view|logs|wait|show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
+        elif [[ $verb =~ ^(rm|stop|top)$ || ($verb =~ ^(start|restart|enter|ps|view|logs|wait|grant|revoke|ask|grants|show|diff|commit|discard|snapshot|reset|clone|export)$ && $given == 0) ]]; then
                 local -a all
 
                 mapfile -t all < <(__paddock_names "$program")

@@ -27,7 +27,7 @@ end
 function __paddock_program_at
     set -l words (commandline -opc)
     set -l waits false
-    set -l takes -n --name -f --file --private --mirror --share --empty --hide --from --union --root --as --net --hostname --limit
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --grant --from --union --root --as --net --hostname --limit
     for i in (seq 3 (count $words))
         if $waits
             set waits false
@@ -90,6 +90,10 @@ complete -c paddock -n __paddock_no_verb -a view -d 'list the rules of a view, a
 complete -c paddock -n __paddock_no_verb -a logs -d 'print what the programs in the background wrote'
 complete -c paddock -n __paddock_no_verb -a top -d 'watch the environments that run, and their processes'
 complete -c paddock -n __paddock_no_verb -a wait -d 'wait for the programs in the background to end'
+complete -c paddock -n __paddock_no_verb -a grant -d 'give a running environment a right on something outside'
+complete -c paddock -n __paddock_no_verb -a revoke -d 'take such a right back, with what is open'
+complete -c paddock -n __paddock_no_verb -a ask -d 'have a right asked for at its first use; answer such questions'
+complete -c paddock -n __paddock_no_verb -a grants -d 'show what an environment was granted'
 complete -c paddock -n __paddock_no_verb -a create -d 'make a named environment from a description'
 complete -c paddock -n __paddock_no_verb -a list -d 'list the named environments'
 complete -c paddock -n __paddock_no_verb -a show -d 'print the description that reproduces an environment'
@@ -125,6 +129,7 @@ complete $run -l empty -r -F -d 'nothing of the outside, a place of its own'
 complete $run -l hide -r -F -d 'the name is not there'
 complete $run -l from -x -a '(__paddock_pair)' -d 'PATH=SRC: PATH is answered from SRC'
 complete $run -l union -x -a '(__paddock_pair)' -d 'PATH=A:B: directories as one'
+complete $run -l grant -r -F -d 'a revocable right on PATH outside'
 complete $run -l root -r -F -a 'host empty' -d 'what the rules lie on'
 complete $run -l as -x -a 'self root' -d 'who one is inside'
 complete $run -l net -x -a 'inherit none' -d "the main system's network, or only loopback"
@@ -140,6 +145,20 @@ complete -c paddock -n '__paddock_verb view' -l keep -d 'for later starts as wel
 complete -c paddock -n '__paddock_verb view' -s j -l json -d 'print the rules as JSON'
 complete -c paddock -n '__paddock_verb logs' -s f -l follow -d 'go on until the environment stops'
 complete -c paddock -n '__paddock_verb logs' -s n -l lines -x -d 'the last ones only'
+complete -c paddock -n '__paddock_verb logs' -s a -l audit -d 'what became of grants instead'
+complete -c paddock -n '__paddock_verb grant ask' -l at -r -F -d 'its name inside'
+complete -c paddock -n '__paddock_verb grant revoke ask' -l to -x -d 'this user inside'
+complete -c paddock -n '__paddock_verb grant' -l for -x -a '15m 1h 1d' -d 'it ends after that time'
+complete -c paddock -n '__paddock_verb grant' -l until -x -d 'it ends then'
+complete -c paddock -n '__paddock_verb grant' -l once -d 'it ends with its first use'
+complete -c paddock -n '__paddock_verb grant ask' -l no-exec -d 'nothing in it can be executed'
+complete -c paddock -n '__paddock_verb grant ask' -l plain -d 'natively: what is open stays open'
+complete -c paddock -n '__paddock_verb grant' -l keep -d 'at later starts as well'
+complete -c paddock -n '__paddock_verb revoke' -l all -d 'everything but what is locked'
+complete -c paddock -n '__paddock_verb ask' -s l -l listen -d 'answer questions'
+complete -c paddock -n '__paddock_verb grants' -s j -l json -d 'print JSON'
+complete -c paddock -n '__paddock_verb grant revoke ask grants; and test (count (commandline -opc)) -eq 2' -a '(__paddock_names)'
+complete -c paddock -n '__paddock_verb grant revoke ask; and test (count (commandline -opc)) -gt 2' -F
 complete -c paddock -n '__paddock_verb top' -s d -l delay -x -d 'seconds between two pictures'
 complete -c paddock -n '__paddock_verb top' -s n -l count -x -d 'end after so many'
 complete -c paddock -n '__paddock_verb wait' -s s -l stopped -d 'until the environment is stopped'
@@ -168,7 +187,7 @@ complete -c paddock -n '__paddock_verb snapshot' -s l -l list -d 'list the snaps
 complete -c paddock -n '__paddock_verb snapshot' -s d -l delete -d 'forget the snapshot TAG'
 complete -c paddock -n '__paddock_verb show rm' -a '(__paddock_names)'
 complete -c paddock -n '__paddock_verb diff commit discard snapshot reset clone export; and test (count (commandline -opc)) -eq 2' -a '(__paddock_names)'
-set -l any -c paddock -n '__paddock_verb start stop restart enter ps view logs top wait create list show rm diff commit discard snapshot reset clone export import gc boot console image doctor; or __paddock_run_options'
+set -l any -c paddock -n '__paddock_verb start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard snapshot reset clone export import gc boot console image doctor; or __paddock_run_options'
 complete $any -s '?' -l help -d 'print the options'
 complete $any -l usage -d 'print the options in short form'
 complete -c paddock -n '__paddock_verb image; and test (count (commandline -opc)) -eq 2' -x -a 'debian import list rm verify'

@@ -158,7 +158,7 @@ static int pack(struct parcel *p, struct granting *g, const struct resource *r, 
         return 0;
 }
 
-static void describe(struct message_out *m, const struct grant *g, const char *by)
+static void describe(struct message_out *m, const struct grant *g, unsigned gid, const char *by)
 {
         message_text(m, TAG_RESOURCE, g->resource);
         message_text(m, TAG_INSIDE, grant_inside(g));
@@ -176,6 +176,8 @@ static void describe(struct message_out *m, const struct grant *g, const char *b
         message_text(m, TAG_SET, g->set);
         message_text(m, TAG_BY, by);
         message_text(m, TAG_TO, g->to);
+        if (g->to)
+                message_number(m, TAG_GID, gid);
 }
 
 /* Starts the server that the warden lacks. */
@@ -208,7 +210,10 @@ static int send_letter(struct granting *g, const struct letter *letter, const st
         cleanup_free char *path = granting_path(asked->resource), *state = store_path();
         struct parcel parcel = {.sockets = -1};
         grant_copy(&grant, asked);
+        unsigned gid = 0;
         int result = host_resource_open(&r, path, grant.writable, state, err);
+        if (result == 0 && grant.to && letter->type != MESSAGE_REPLY)
+                result = granting_identity(g, grant.to, &gid, err);
         if (result < 0)
                 return result;
         if (r.linked && !asked->set) {
@@ -232,7 +237,7 @@ static int send_letter(struct granting *g, const struct letter *letter, const st
                                 message_number(m, TAG_VERDICT, letter->verdict);
                                 message_text(m, TAG_BY, letter->by);
                         } else {
-                                describe(m, &grant, letter->by);
+                                describe(m, &grant, gid, letter->by);
                         }
                         result = client_call(&g->client, parcel.fds, parcel.count, err);
                 }

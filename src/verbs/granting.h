@@ -14,6 +14,10 @@ struct granting {
         struct client client; /* closed: it is not started */
         struct environment environment;
 };
+
+/* identities.c: the group inside that stands for the identity `name`: of a user of that name, else the group itself. */
+int granting_identity(struct granting *g, const char *name, unsigned *gid, struct error *err);
+
 #define GRANTING_INIT ((struct granting){.store = STORE_CLOSED, .directory = -1, .client = CLIENT_CLOSED})
 #define cleanup_granting __attribute__((cleanup(granting_close)))
 

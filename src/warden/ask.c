@@ -200,6 +200,8 @@ static void give(struct right *p, struct asker asker, unsigned verdict, char *by
         audit(g, "answered", p, words[verdict]);
         grant_copy(&r->grant, &p->grant);
         r->by = by;
+        r->grouped = p->grouped;
+        r->gid = p->gid;
         r->grant.keep = verdict == VERDICT_ALWAYS;
         r->asks_again = verdict == VERDICT_ONCE;
         r->grant.once = verdict == VERDICT_ONCE;

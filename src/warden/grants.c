@@ -128,6 +128,15 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
         if (!g->resource || !g->inside || !is_clean(g->inside) || !g->inside[1] || g->kind == RESOURCE_UNKNOWN ||
             (mode != GRANT_RO && mode != GRANT_RW) || (clock != CLOCK_OF_DAY && clock != CLOCK_OF_BOOT))
                 return error_set(err, EBADMSG, "the request does not say what is granted where");
+        uint64_t gid = 0;
+        r->grouped = message_get_number(m, TAG_GID, &gid);
+        r->gid = (unsigned)gid;
+        if (r->grouped != (g->to != NULL) || gid >= UINT32_MAX)
+                return error_set(err, EBADMSG, "the request does not say which group inside the identity stands for");
+        if (g->to && (g->plain || g->kind == RESOURCE_SOCKET)) {
+                error_set(err, EINVAL, "only a revocable grant of a tree or file can be one identity's");
+                return error_remedy(err, "leave --to out: then everyone inside has it");
+        }
         if (g->plain && g->once)
                 return error_set(err, EINVAL, "what is granted plainly is not seen when it is used: it cannot end with that");
         if (!message_get_number(m, TAG_EXPIRY, &expiry))

@@ -98,6 +98,7 @@ enum message_tag {
         TAG_EVENT = 48,    /* number: enum event_kind */
         TAG_TIMEOUT = 49,  /* number: milliseconds */
         TAG_RULE = 50,     /* text: the word of a rule of the view */
+        TAG_GID = 52,      /* number: with TO, the group inside that stands for the right */
         TAG_ROWS = 64,     /* number: of a terminal */
         TAG_COLUMNS = 65,  /* number */
         TAG_SOURCE = 51,   /* text, several times: what a rule answers from */

@@ -106,6 +106,8 @@ static void ask_anew(struct right *r)
         grant_copy(&p->grant, &r->grant);
         p->grant.once = p->grant.keep = false;
         p->by = r->by ? memory_string(r->by) : NULL;
+        p->grouped = r->grouped;
+        p->gid = r->gid;
         p->asks = true;
         p->asked = false;
         grants_enter(r->table, p);
@@ -239,7 +241,7 @@ static void mounted(void *context, struct outcome_of_order *outcome)
                 return;
         }
         struct server_tree tree = {.writable = r->grant.writable, .file = r->grant.kind == RESOURCE_FILE, .noexec = r->grant.noexec,
-                                   .uid = g->uid, .gid = g->gid};
+                                   .uid = g->uid, .gid = r->grouped ? r->gid : g->gid, .group = r->grouped};
         r->served = true;
         if (r->asks) {
                 tree.ask = true;

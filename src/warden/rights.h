@@ -29,6 +29,8 @@ struct right {
         uint64_t id;
         struct grant grant; /* resource and inside are set; expiry is EXPIRY_NEVER or EXPIRY_TIME */
         char *by;
+        bool grouped;          /* `gid` inside stands for the right: it is one identity's */
+        unsigned gid;
         int64_t since, used;   /* seconds since 1970; used: 0 not yet */
         int64_t due;           /* ms of the boot clock, or -1 */
         enum right_state state;

@@ -118,3 +118,27 @@ while time.time() < end:
         not grep -qx secret <<<"$output"
         [ "$(cat "$OUT/secret")" = secret ]
 }
+
+@test "root inside neither: a read-only grant stays so" {
+        is_root || command -v newuidmap >/dev/null || skip "no newuidmap"
+        is_root || grep -q "^$(id -un):" /etc/subuid || skip "no subordinate ids"
+        needs_fuse
+        echo text >"$OUT/f"
+        chmod 755 "$PLACE" "$OUT"
+        "$PADDOCK" create --as root web
+        "$PADDOCK" start web
+        enter mkdir -p /srv/x /mnt/b
+        for kind in --plain --once; do
+                grant "$OUT" $kind --at /srv/x
+                enter sh -c "
+                        mount -o remount,bind,rw /srv/x; mount -o remount,rw /srv/x; echo x >/srv/x/f
+                        mount --bind /srv/x /mnt/b; mount -o remount,bind,rw /mnt/b; echo x >/mnt/b/f; umount /mnt/b
+                        unshare -m sh -c 'mount -o remount,bind,rw /srv/x; echo x >/srv/x/f'
+                        unshare -Urm sh -c 'mount -o remount,bind,rw /srv/x; echo x >/srv/x/f'
+                        true" 2>/dev/null
+                [ "$(cat "$OUT/f")" = text ]
+                take "$OUT" || true
+        done
+        "$PADDOCK" stop --now web
+        "$PADDOCK" rm web
+}
