@@ -133,10 +133,24 @@ static void parcel_clear(struct parcel *p)
         *p = (struct parcel){.sockets = -1};
 }
 
+/* The environment's first process, or 0. */
+static int init_of(struct granting *g)
+{
+        cleanup_error struct error ignored = ERROR_INIT;
+        uint64_t init = 0;
+        client_begin(&g->client, MESSAGE_STATUS);
+        if (client_call(&g->client, NULL, 0, &ignored) < 0)
+                return 0;
+        message_get_number(&g->client.answer, TAG_INIT, &init);
+        while (client_next(&g->client, &ignored) > 0)
+                ;
+        return (int)init;
+}
+
 /* What is sent along. */
 static int pack(struct parcel *p, struct granting *g, const struct resource *r, const struct grant *grant, struct error *err)
 {
-        int fd = grant->plain ? host_resource_mount(r, grant->writable || r->kind == RESOURCE_SOCKET, grant->noexec, err)
+        int fd = grant->plain ? host_resource_mount(r, init_of(g), grant->writable || r->kind == RESOURCE_SOCKET, grant->noexec, err)
                               : fcntl(r->fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return err->code ? fd : error_sys(err, errno, "cannot hand it on");

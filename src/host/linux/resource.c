@@ -153,8 +153,8 @@ int host_resource_open(struct resource *r, const char *path, bool writable, cons
         return 0;
 }
 
-/* In a child, in namespaces of its own: the mount, sent over `socket`. */
-static _Noreturn void clone_mount(int socket, const struct resource *r, uint64_t attributes)
+/* In a child, in namespaces of its own: the mount, sent over `socket`. `ids`: a user namespace whose ids its owners are mapped to, or -1. */
+static _Noreturn void clone_mount(int socket, const struct resource *r, int ids, uint64_t attributes)
 {
         int result = 0;
         cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -166,7 +166,9 @@ static _Noreturn void clone_mount(int socket, const struct resource *r, uint64_t
                 result = ESTALE; /* the name was given to something else meanwhile */
         if (!result) {
                 tree = open_tree(found, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-                struct mount_attr change = {.attr_set = attributes, .propagation = MS_PRIVATE};
+                struct mount_attr change = {.attr_set = attributes | (ids < 0 ? 0 : MOUNT_ATTR_IDMAP), .propagation = MS_PRIVATE};
+                if (ids >= 0)
+                        change.userns_fd = (uint64_t)ids;
                 if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) < 0)
                         result = errno;
         }
@@ -174,8 +176,12 @@ static _Noreturn void clone_mount(int socket, const struct resource *r, uint64_t
         _exit(0);
 }
 
-int host_resource_mount(const struct resource *r, bool writable, bool noexec, struct error *err)
+int host_resource_mount(const struct resource *r, int init, bool writable, bool noexec, struct error *err)
 {
+        char path[64];
+        bool superuser = geteuid() == 0;
+        snprintf(path, sizeof path, "/proc/%d/ns/user", init);
+        cleanup_close int ids = superuser && init > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
         int pair[2], code = EIO, fds[PASS_LIMIT];
         size_t count = 0;
         cleanup_free char *shown = text_escape(r->path);
@@ -183,9 +189,9 @@ int host_resource_mount(const struct resource *r, bool writable, bool noexec, st
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return error_sys(err, errno, "cannot make a socket");
         /* A system call that sets up nothing of the C library: the child only makes system calls. */
-        pid_t pid = kernel_fork(CLONE_NEWUSER | CLONE_NEWNS);
+        pid_t pid = kernel_fork((superuser ? 0 : CLONE_NEWUSER) | CLONE_NEWNS);
         if (pid == 0)
-                clone_mount(pair[1], r, attributes);
+                clone_mount(pair[1], r, ids, attributes);
         int failed = errno;
         close(pair[1]);
         if (pid > 0)
@@ -196,7 +202,11 @@ int host_resource_mount(const struct resource *r, bool writable, bool noexec, st
         if (n != (int)sizeof code)
                 return error_sys(err, pid < 0 ? failed : EIO, "cannot make a mount of %s", shown);
         if (code || count != 1)
-                return error_sys(err, code ? code : EIO, "cannot make a mount of %s", shown);
+                error_sys(err, code ? code : EIO, "cannot make a mount of %s", shown);
+        if (code == EINVAL && ids >= 0)
+                return error_remedy(err, "its file system does not let owners be mapped: leave --plain out");
+        if (err->code)
+                return -err->code;
         return fds[0];
 }
 
@@ -260,6 +270,6 @@ int host_resource_listen(const struct resource *r, int directory, const char *na
                 return error_sys(err, errno, "cannot make a socket that stands for %s", shown);
         path[n] = '\0';
         made.path = memory_string(path);
-        int result = *mount = host_resource_mount(&made, true, true, err);
+        int result = *mount = host_resource_mount(&made, -1, true, true, err);
         return result < 0 ? result : steal_fd(&fd);
 }
