@@ -121,7 +121,7 @@ int grant_sets_expand(const struct grant_sets *sets, const struct grant_list *gr
                         continue;
                 }
                 result = grant_sets_find(sets, g->set, &members, err);
-                for (size_t j = 0; result == 0 && j < members->count; j++) {
+                for (size_t j = 0; result == 0 && members && j < members->count; j++) {
                         cleanup_grant struct grant one;
                         grant_copy(&one, &members->grants[j]);
                         if (g->to) {

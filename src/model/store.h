@@ -13,6 +13,8 @@
  *          inner/                      what paddock keeps when it is used inside the environment
  *          base                        what the layer was made over (model/stamp.h)
  *          control warden.lock log log.1   of the warden, while it is started, and of its programs (doc/control.md)
+ *          grants audit.jsonl sockets/  what is granted at later starts, what became of grants (doc/grants.md); names of
+ *                                      sockets while they are being granted
  *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
  *          snapshot/TAG layer/chain    frozen layers below (model/chain.h), which are in

@@ -51,9 +51,9 @@ static bool look_up(const char *content, const char *name, int field, unsigned *
                 const char *end = strchrnul(line, '\n'), *p = line;
                 for (int i = 0; i < field && p && p < end; i++)
                         p = (p = strchr(p, ':')) ? p + 1 : NULL;
-                char *rest;
+                char *rest = (char *)p;
                 unsigned long number = p && p < end ? strtoul(p, &rest, 10) : UINT32_MAX;
-                if (p && rest != p && number < UINT32_MAX) {
+                if (rest != p && number < UINT32_MAX) {
                         *value = (unsigned)number;
                         return true;
                 }

@@ -84,7 +84,7 @@ static int forget(struct granting *g, const struct request *r, const char *path,
         for (size_t i = 0; result == 0 && i < kept.count; i++) {
                 const struct grant *one = &kept.grants[i];
                 bool meant = r->all || (path ? strcmp(one->resource, path) == 0 || strcmp(grant_inside(one), path) == 0
-                                             : one->set && strcmp(one->set, r->resource) == 0);
+                                             : one->set && r->resource && strcmp(one->set, r->resource) == 0);
                 if (meant && r->to)
                         meant = one->to && strcmp(one->to, r->to) == 0;
                 removed += meant;
@@ -98,9 +98,9 @@ static int forget(struct granting *g, const struct request *r, const char *path,
 
 static int not_granted(const struct granting *g, const struct request *r, struct error *err)
 {
-        cleanup_free char *shown = text_escape(r->resource);
-        error_set(err, ENOENT, "environment '%s' has no grant %s%s", g->name, is_path(r->resource) ? "of " : is_number(r->resource) ? "" : "of the set ",
-                  shown);
+        const char *what = r->resource ? r->resource : "";
+        cleanup_free char *shown = text_escape(what);
+        error_set(err, ENOENT, "environment '%s' has no grant %s%s", g->name, is_path(what) ? "of " : is_number(what) ? "" : "of the set ", shown);
         return error_remedy(err, "`paddock grants %s` lists what it has", g->name);
 }
 

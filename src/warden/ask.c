@@ -92,7 +92,7 @@ void ask_listener(struct grants *g, struct asker asker)
 static void withdraw(struct right *r)
 {
         struct grants *g = r->table;
-        if (r->question->shown) {
+        if (r->question && r->question->shown) {
                 struct message_out *m = warden_event(g->warden, MESSAGE_WITHDRAWN);
                 message_number(m, TAG_QUESTION, r->question->number);
                 warden_tell(g->warden, m);
@@ -236,7 +236,7 @@ void ask_reply(struct grants *g, struct asker asker, const struct message *m, in
                 error_set(&err, EBADMSG, "the reply says neither yes nor no");
         else if (!r)
                 error_set(&err, ENOENT, "that question is not open any more");
-        if (err.code) {
+        if (err.code || !r) {
                 warden_send_error(g->warden, asker, &err);
                 return;
         }

@@ -116,25 +116,26 @@ static void ask_anew(struct right *r)
 
 void right_finish(struct right *r)
 {
+        struct grants *g = r->table;
         bool began = !r->failed.code && !r->asked && !r->silent;
-        struct right *placeholder = r->replaces ? grants_find(r->table, r->replaces) : NULL;
+        struct right *placeholder = r->replaces ? grants_find(g, r->replaces) : NULL;
         if (placeholder)
                 ask_replaced(placeholder, false);
         if (r->asked && r->failed.code) {
-                warden_send_error(r->table->warden, r->asker, &r->failed);
-                audit(r->table, "failed", r, r->failed.text);
+                warden_send_error(g->warden, r->asker, &r->failed);
+                audit(g, "failed", r, r->failed.text);
         } else if (r->asked) {
                 cleanup_error struct error err = ERROR_INIT;
                 error_set(&err, ECANCELED, "it was taken back before it began");
-                warden_send_error(r->table->warden, r->asker, &err);
+                warden_send_error(g->warden, r->asker, &err);
         }
         if (began) {
-                audit(r->table, r->why ? r->why : "lost", r, NULL);
+                audit(g, r->why ? r->why : "lost", r, NULL);
                 tell(r, EVENT_REVOKED);
         }
         if (began && r->grant.keep)
-                r->table->unsaved = true;
-        grants_remove(r->table, r);
+                g->unsaved = true;
+        grants_remove(g, r);
         if (began && r->asks_again && r->why && strcmp(r->why, "spent") == 0)
                 ask_anew(r);
         tell_waiting(r);
@@ -161,10 +162,9 @@ static void unmount(struct right *r)
 
 static void take_back(struct right *r)
 {
-        struct server *s = r->served ? right_server(r) : NULL;
         r->state = RIGHT_ENDING;
-        if (s && s->socket >= 0)
-                server_revoke(s, r->id);
+        if (r->served && right_server(r)->socket >= 0)
+                server_revoke(right_server(r), r->id);
         else
                 unmount(r);
 }
@@ -180,15 +180,16 @@ static void fail(struct right *r, const struct error *err)
 
 static void begun(struct right *r)
 {
+        struct grants *g = r->table;
         close_fds(r);
         r->state = RIGHT_ACTIVE;
         if (r->end_soon) {
                 take_back(r);
                 return;
         }
-        struct warden *w = r->table->warden;
+        struct warden *w = g->warden;
         r->since = time(NULL);
-        struct right *placeholder = r->replaces ? grants_find(r->table, r->replaces) : NULL;
+        struct right *placeholder = r->replaces ? grants_find(g, r->replaces) : NULL;
         r->replaces = 0;
         if (placeholder)
                 ask_replaced(placeholder, true);
@@ -199,11 +200,11 @@ static void begun(struct right *r)
                 warden_send(w, r->asker, m);
         }
         r->asked = false;
-        r->table->unsaved |= r->grant.keep;
+        g->unsaved |= r->grant.keep;
         if (r->asks) {
-                audit(r->table, "placeholder", r, NULL);
+                audit(g, "placeholder", r, NULL);
         } else {
-                audit(r->table, "granted", r, NULL);
+                audit(g, "granted", r, NULL);
                 tell(r, EVENT_GRANTED);
         }
 }

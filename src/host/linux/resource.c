@@ -182,7 +182,7 @@ int host_resource_mount(const struct resource *r, int init, bool writable, bool 
         bool superuser = geteuid() == 0;
         snprintf(path, sizeof path, "/proc/%d/ns/user", init);
         cleanup_close int ids = superuser && init > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        int pair[2], code = EIO, fds[PASS_LIMIT];
+        int pair[2], code = EIO, fds[PASS_LIMIT] = {-1};
         size_t count = 0;
         cleanup_free char *shown = text_escape(r->path);
         uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY) | (noexec ? MOUNT_ATTR_NOEXEC : 0);
