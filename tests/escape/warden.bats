@@ -141,3 +141,22 @@ enter() { "$PADDOCK" enter web "$@"; }
         eventually [ "$(ls "/proc/$first/fd" | wc -l)" = "$before" ]
         not sh -c "ls -l /proc/$first/fd | grep memfd"
 }
+
+@test "warden: what is inside cannot keep a right by killing whoever takes it away, nor by leaving no room for that" {
+        mkdir "$PLACE/tree"
+        echo SECRET >"$PLACE/tree/secret"
+        started --hide "$PLACE/tree"
+        "$PADDOCK" grant web "$PLACE/tree" --plain --at "$HOME/tree"
+        [ "$(enter cat "$HOME/tree/secret")" = SECRET ]
+        "$PADDOCK" enter web sh -c 'while :; do for p in $(pgrep paddock-change); do kill -9 "$p"; done; done' 3>&- 4>&- >/dev/null 2>&1 &
+        children+=($!)
+        "$PADDOCK" enter web sh -c 'while :; do sleep 1 & done' 3>&- 4>&- >/dev/null 2>&1 &
+        children+=($!)
+        sleep 0.5
+        run timeout 20 "$PADDOCK" revoke web "$PLACE/tree"
+        expect_status 0
+        attack enter cat "$HOME/tree/secret"
+        held
+        run timeout 20 "$PADDOCK" stop --now web
+        expect_status 0
+}

@@ -2,7 +2,8 @@
 /*
  * A change of a living view: a mount made or taken away, in init's namespaces; it reaches the programs from there (floor.h).
  *
- * Each is carried out by a process of its own, since a name inside may lie on a file system that does not answer. It shares
+ * Each is carried out by a process of its own, since a name inside may lie on a file system that does not answer; but to take a mount
+ * away asks for no name, and init does that itself: programs inside may kill such a process, and leave no room for another. It shares
  * descriptors with init, and a mount's *handle* is the number of one that is open on it (O_PATH): names may be changed by
  * programs inside, and a handle still finds the mount.
  *
@@ -115,15 +116,16 @@ static int mount_fuse(struct keep *k, const struct order *order, int *device, st
         return tree;
 }
 
-/* Takes away the mount that `handle` is open on. What is open in it stays open: who revokes has seen to that before. */
-static int detach(int handle, struct error *err)
+int change_detach(const struct keep *k, int handle, struct error *err)
 {
         char path[64];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", handle);
-        if (handle <= 2 || umount2(path, MNT_DETACH) < 0)
-                return error_sys(err, handle <= 2 ? EBADF : errno, "cannot take a mount away");
-        close(handle);
-        return 0;
+        snprintf(path, sizeof path, "self/fd/%d", handle);
+        int result = handle <= 2 ? error_set(err, EBADF, "there is no such mount") : fchdir(k->proc) < 0 || umount2(path, MNT_DETACH) < 0
+                             ? error_sys(err, errno, "cannot take a mount away") : 0;
+        (void)!chdir("/");
+        if (result == 0)
+                close(handle);
+        return result;
 }
 
 void change_tell(const struct keep *k, const struct order *order, int result, int value, int device, const struct error *err)
@@ -155,8 +157,6 @@ _Noreturn void change_view(struct keep *k, const struct order *order, int tree)
         int result = 0;
         if (order->type == ORDER_LOOK) {
                 look(order->value);
-        } else if (order->type == ORDER_DETACH) {
-                result = detach(order->value, &err);
         } else {
                 result = point = open_point(order->path, order->flags & ORDER_FILE, &err);
                 if (result >= 0 && order->type == ORDER_MOUNT)

@@ -156,9 +156,14 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
                 if (pid > 0)
                         count = 0; /* as below */
                 break;
+        case ORDER_DETACH: {
+                cleanup_error struct error err = ERROR_INIT;
+                int result = change_detach(k, order->value, &err);
+                change_tell(k, order, result, order->value, -1, &err);
+                break;
+        }
         case ORDER_MOUNT:
         case ORDER_ATTACH:
-        case ORDER_DETACH:
         case ORDER_LOOK:
                 /* It shares descriptors: the handles of mounts are init's. */
                 pid = kernel_fork(CLONE_FILES);
@@ -220,7 +225,7 @@ static int keep_only(struct keep *k, struct error *err)
         const struct workplace *w = k->w;
         const int image = k->birth->launch->image > 0 ? k->birth->launch->image : -1;
         const int kept[] = {k->birth->socket, k->birth->launch->alive, image, w->layer, k->signals, k->birth->control, w->mirror,
-                            w->lister.words, w->fuse, w->kept_stage, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
+                            w->lister.words, w->fuse, w->kept_stage, k->proc, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                 last = kept[i] > last ? kept[i] : last;
@@ -240,7 +245,7 @@ static int keep_only(struct keep *k, struct error *err)
 _Noreturn void keep_main(struct birth *birth, struct workplace *w)
 {
         cleanup_error struct error err = ERROR_INIT;
-        struct keep k = {.birth = birth, .w = w, .guard = GUARD_NONE, .signals = -1};
+        struct keep k = {.birth = birth, .w = w, .guard = GUARD_NONE, .signals = -1, .proc = -1};
         setsid();
         /* Before the first fork, so that all programs are in one domain and may signal each other. */
         if (!birth->launch->plan->session && program_cut_off(&err) < 0)
@@ -250,11 +255,12 @@ _Noreturn void keep_main(struct birth *birth, struct workplace *w)
         sigset_t children;
         sigemptyset(&children);
         sigaddset(&children, SIGCHLD);
+        k.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         k.signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-        if (k.signals < 0)
+        if (k.signals < 0 || k.proc < 0)
                 error_sys(&err, errno, "cannot watch processes");
         guard_start(&k.guard, birth->launch->plan, birth->control);
-        if (k.signals < 0 || keep_only(&k, &err) < 0)
+        if (k.signals < 0 || k.proc < 0 || keep_only(&k, &err) < 0)
                 give_up(birth, &err);
         report_send(birth->socket, REPORT_READY, 0, NULL, -1);
         live(&k);

@@ -22,6 +22,7 @@ struct keep {
         struct floor floor;
         struct guard guard;
         int signals;
+        int proc; /* /proc inside */
         bool stopping;
         struct entry *entries;
         size_t count, capacity;
@@ -47,6 +48,10 @@ void boot_halt(struct keep *k);
 
 /* change.c: in a fresh child of init that shares its descriptors: changes the view as `order` says. Tells the warden. */
 _Noreturn void change_view(struct keep *k, const struct order *order, int tree);
+
+/* In init: takes away the mount that `handle` is open on, lazily. What is open in it stays open: who revokes has seen to that before. Asks
+ * for no name but in /proc (k->proc). */
+int change_detach(const struct keep *k, int handle, struct error *err);
 
 /* Tells the warden what became of `order`: `result` is 0 or negative with `err` set; `value` and `device` go along. */
 void change_tell(const struct keep *k, const struct order *order, int result, int value, int device, const struct error *err);
