@@ -161,12 +161,12 @@ static int begin_slot(struct import *im, int dir, const char *number)
                 return result;
         size_t length = strlen(text);
         bool blank = strncmp(text, "blank ", 6) == 0;
-        char *path = NULL;
+        cleanup_free char *path = NULL;
         if (length && text[length - 1] == '\n' && (blank || strncmp(text, "changes ", 8) == 0)) {
                 text[length - 1] = '\0';
                 path = text_unescape(text + (blank ? 6 : 8));
         }
-        cleanup_free char *owned = path, *clean = path && path[0] == '/' ? path_clean("/", path) : NULL;
+        cleanup_free char *clean = path && path[0] == '/' ? path_clean("/", path) : NULL;
         if (!clean || strcmp(clean, path) != 0)
                 return import_refuse(im, im->tar.entry.name, "it names no place");
         cleanup_free char *moved = here(im, path);
@@ -332,12 +332,12 @@ static int compare_manifest(void *context, const char *data, size_t size, struct
         FILE *ours = c->im->manifest;
         for (size_t i = 0; i < size; i++) {
                 if (fgetc(ours) != (unsigned char)data[i]) {
-                        char *line = NULL;
+                        cleanup_free char *line = NULL;
                         size_t capacity = 0;
                         ssize_t n = fseek(ours, c->line, SEEK_SET) < 0 ? -1 : getline(&line, &capacity, ours);
                         if (n > 0)
                                 line[n - 1] = '\0'; /* its newline */
-                        cleanup_free char *owned = line, *shown = n > DIGEST_HEX + 2 ? text_escape(line + DIGEST_HEX + 1) : NULL;
+                        cleanup_free char *shown = n > DIGEST_HEX + 2 ? text_escape(line + DIGEST_HEX + 1) : NULL;
                         return error_set(err, EBADMSG, "%s is not what was exported: its digest differs", shown ? shown : "a file");
                 }
                 if (data[i] == '\n')

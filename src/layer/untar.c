@@ -380,7 +380,6 @@ static int put_parts(struct untar *u, struct sink *s, struct error *err)
                 result = damaged(u, err, "a file has too many parts");
         if (result == 0)
                 parts = memory_grow(NULL, (size_t)count + 1, sizeof *parts);
-        cleanup_free void *owned = parts;
         for (uint64_t i = 0; result == 0 && i < count; i++) {
                 result = map_number(u, &map, &parts[i][0], err);
                 if (result == 0)
@@ -408,6 +407,7 @@ static int put_parts(struct untar *u, struct sink *s, struct error *err)
                 }
         }
         u->left = rest;
+        free(parts);
         if (result == 0 && ftruncate(s->fd, (off_t)u->entry.size) < 0)
                 result = error_sys(err, errno, "cannot give the file its size");
         return result < 0 ? result : pass_padding(u, err);
