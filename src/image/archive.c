@@ -10,8 +10,8 @@
 #define TAR_BLOCK 512
 
 struct tar_header { /* ustar; GNU's differs where `prefix` is */
-        char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6], version[2], user[32],
-                group[32], major[8], minor[8], prefix[155], padding[12];
+        char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6],
+                version[2], user[32], group[32], major[8], minor[8], prefix[155], padding[12];
 };
 _Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a tar header is one block");
 
@@ -231,7 +231,8 @@ static int compose(struct archive *a, const struct tar_header *h, struct records
         struct archive_entry *e = &a->entry;
         uint64_t mode;
         e->name = r->path ? steal_pointer(&r->path) : header_name(h);
-        e->link = r->link ? steal_pointer(&r->link) : memory_format("%.*s", (int)strnlen(h->link, sizeof h->link), h->link);
+        e->link = r->link ? steal_pointer(&r->link)
+                          : memory_format("%.*s", (int)strnlen(h->link, sizeof h->link), h->link);
         if (!take_field(h->mode, sizeof h->mode, &mode) || !take_field(h->uid, sizeof h->uid, &e->uid) ||
             !take_field(h->gid, sizeof h->gid, &e->gid) || !take_field(h->size, sizeof h->size, &e->size) ||
             !take_mtime(h->mtime, sizeof h->mtime, &e->mtime))
@@ -255,10 +256,11 @@ static int compose(struct archive *a, const struct tar_header *h, struct records
                 error_set(err, EOPNOTSUPP, "%.200s is stored with holes", shown);
                 return error_remedy(err, "write the archive without them (GNU tar: without --sparse)");
         }
-        if (!memchr("0123456", e->type, 7)) {
+        if (e->type < '0' || e->type > '6') {
                 char type[2] = {e->type, '\0'};
                 cleanup_free char *of = text_escape(type);
-                return error_set(err, EOPNOTSUPP, "%.200s is of type '%s', which is none that a root file system has", shown, of);
+                return error_set(err, EOPNOTSUPP, "%.200s is of type '%s', which is none that a root file system has",
+                                 shown, of);
         }
         a->left = e->type == '0' ? e->size : 0;
         if (a->left > INT64_MAX)
@@ -270,7 +272,8 @@ static int compose(struct archive *a, const struct tar_header *h, struct records
 static int take_long(struct archive *a, uint64_t size, char **to, struct error *err)
 {
         if (size > LONG_LIMIT)
-                return error_set(err, ENAMETOOLONG, "a name in it has %llu bytes, which no system takes", (unsigned long long)size);
+                return error_set(err, ENAMETOOLONG, "a name in it has %llu bytes, which no system takes",
+                                 (unsigned long long)size);
         cleanup_free char *text = memory_new((size_t)size + 1);
         int result = take(a, text, (size_t)size, err);
         free(*to);
@@ -328,7 +331,7 @@ static int read_entry(struct archive *a, struct records *r, struct error *err)
                                 return damaged(a, err, "there should be a header");
                         return error_set(err, EINVAL, "it is no tar archive");
                 }
-                if (!memchr("LKxg", h.type, 4) || !h.type)
+                if (h.type != 'L' && h.type != 'K' && h.type != 'x' && h.type != 'g')
                         return compose(a, &h, r, err);
                 if (extensions > 16)
                         return damaged(a, err, "an entry has too many extended headers");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Images as container tools write them: see bundle.h. Nothing is taken that does not have the digest by which it was named. */
+/* Images as container tools write them: see bundle.h. Nothing is taken that does not have the digest by which it
+ * was named. */
 #include "image/bundle.h"
 
 #include "base/cleanup.h"
@@ -93,8 +94,8 @@ static int open_part(const struct bundle *b, const struct oci_blob *blob, struct
         if (!S_ISREG(st.st_mode))
                 return error_set(err, EINVAL, "%s is no file", blob->name);
         if (blob->size >= 0 && st.st_size != blob->size)
-                return error_set(err, EBADMSG, "%s has %lld bytes, and should have %lld", blob->name, (long long)st.st_size,
-                                 (long long)blob->size);
+                return error_set(err, EBADMSG, "%s has %lld bytes, and should have %lld", blob->name,
+                                 (long long)st.st_size, (long long)blob->size);
         return steal_fd(&fd);
 }
 

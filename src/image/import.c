@@ -2,9 +2,10 @@
 /*
  * Images made: see import.h.
  *
- * Theory of operation. The work is done by a process with the ids of root's environments (host_with_ids()), which sees owners as they
- * are inside. Each archive is laid by a child of its own that has changed its root directory to the tree: nothing an archive
- * says can lead it out. What the children find out stands in shared memory. So do their errors, until they are told.
+ * Theory of operation. The work is done by a process with the ids of root's environments (host_with_ids()), which
+ * sees owners as they are inside. Each archive is laid by a child of its own that has changed its root directory to
+ * the tree: nothing an archive says can lead it out. What the children find out stands in shared memory. So do
+ * their errors, until they are told.
  */
 #include "image/import.h"
 
@@ -44,14 +45,16 @@ struct work {
         struct error *err;
 };
 
-/* The machine that the tree's programs are for, by the headers of those that every system has; from within the tree. */
+/* The machine that the tree's programs are for, by the headers of those that every system has; from within the
+ * tree. */
 static void look_for_machine(struct shared *shared)
 {
         static const char *const programs[] = {"/bin/sh", "/sbin/init", "/bin/busybox", "/usr/bin/env", NULL};
         for (const char *const *program = programs; *program; program++) {
                 unsigned char header[20];
                 cleanup_close int fd = open(*program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-                const char *machine = fd >= 0 && read(fd, header, sizeof header) == sizeof header ? host_machine_name(header) : NULL;
+                const char *machine =
+                        fd >= 0 && read(fd, header, sizeof header) == sizeof header ? host_machine_name(header) : NULL;
                 if (!machine)
                         continue;
                 snprintf(shared->architecture, sizeof shared->architecture, "%s", machine);
@@ -87,12 +90,14 @@ static int lay(struct work *w, struct archive *a, bool begun, enum unpack_pass p
                 return error_sys(w->err, errno, "cannot make a process");
         if (pid == 0) {
                 cleanup_error struct error own = ERROR_INIT;
-                int result = fchdir(w->root) < 0 || chroot(".") < 0 ? error_sys(&own, errno, "cannot enter the tree") : 0;
+                int result =
+                        fchdir(w->root) < 0 || chroot(".") < 0 ? error_sys(&own, errno, "cannot enter the tree") : 0;
                 umask(0);
                 if (result == 0)
                         result = unpack(&w->shared->unpacked, a, begun, pass, &own);
                 if (result == 0 && pass == UNPACK_TREE && !a->ended) {
-                        error_set(&own, ENODATA, "it has no end, after %llu bytes: it is truncated", (unsigned long long)a->at);
+                        error_set(&own, ENODATA, "it has no end, after %llu bytes: it is truncated",
+                                  (unsigned long long)a->at);
                         result = error_remedy(&own, "get it once more");
                 }
                 unpack_told(&w->shared->unpacked);
@@ -141,13 +146,15 @@ static int lay_layer(void *context, int fd, bool lowest, const char *diff_id, st
                 result = close_stream(&stream, result, err);
         }
         if (result == 0 && diff_id && strcmp(diff_id, w->shared->diff_id) != 0)
-                result = error_set(err, EBADMSG, "a layer is not what its config says: it should have the digest %s", diff_id);
+                result = error_set(err, EBADMSG, "a layer is not what its config says: it should have the digest %s",
+                                   diff_id);
         return result;
 }
 
 static int lay_bundle(struct work *w, int bundle)
 {
-        struct bundle b = {.directory = bundle, .tag = w->import->tag, .machine = w->machine, .lay = lay_layer, .context = w};
+        struct bundle b = {
+                .directory = bundle, .tag = w->import->tag, .machine = w->machine, .lay = lay_layer, .context = w};
         int result = bundle_lay(&b, w->err);
         if (result == 0 && b.image.architecture)
                 snprintf(w->shared->architecture, sizeof w->shared->architecture, "%s", b.image.architecture);
@@ -192,8 +199,9 @@ static int open_tree_archive(const char *path, pid_t *pid, struct error *err)
         *pid = fork();
         if (*pid == 0) {
                 dup2(ends[1], STDOUT_FILENO);
-                execlp("tar", "tar", "--create", "--file=-", "--format=posix", "--numeric-owner", "--one-file-system", "--xattrs",
-                       "--xattrs-include=*", "--warning=no-file-ignored", "--directory", path, ".", (char *)NULL);
+                execlp("tar", "tar", "--create", "--file=-", "--format=posix", "--numeric-owner", "--one-file-system",
+                       "--xattrs", "--xattrs-include=*", "--warning=no-file-ignored", "--directory", path, ".",
+                       (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute tar: %s\n", strerror(errno));
                 _exit(127);
         }
@@ -251,7 +259,8 @@ static int write_manifest(struct work *w)
 {
         int fd = openat(w->directory, "manifest", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         cleanup_file FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-        return to ? manifest_write(w->root, to, &w->shared->manifest, w->err) : error_sys(w->err, errno, "cannot write the manifest");
+        return to ? manifest_write(w->root, to, &w->shared->manifest, w->err)
+                  : error_sys(w->err, errno, "cannot write the manifest");
 }
 
 static int work_inside(void *context, int owners)
@@ -272,8 +281,8 @@ static int work_inside(void *context, int owners)
         return result < 0;
 }
 
-static int import_into(struct store *s, int directory, const char *fresh, const struct import *import, struct image *image,
-                       struct error *err)
+static int import_into(struct store *s, int directory, const char *fresh, const struct import *import,
+                       struct image *image, struct error *err)
 {
         struct work w = {.import = import, .directory = directory};
         struct statvfs space;
@@ -300,7 +309,8 @@ static int import_into(struct store *s, int directory, const char *fresh, const 
                 result = import->check(import->context, err);
         if (result == 0) {
                 const struct shared *got = w.shared;
-                image->source = got->title[0] ? memory_format("%s (%s)", import->shown, got->title) : memory_string(import->shown);
+                image->source = got->title[0] ? memory_format("%s (%s)", import->shown, got->title)
+                                              : memory_string(import->shown);
                 image->architecture = got->architecture[0] ? memory_string(got->architecture) : NULL;
                 image->digest = memory_string(got->manifest.digest);
                 image->bytes = got->manifest.bytes;
@@ -320,7 +330,8 @@ int image_import(struct store *s, const char *name, const struct import *import,
         cleanup_free char *fresh = NULL;
         int held = -1;
         cleanup_close int directory = image_begin(s, name, &fresh, &held, err);
-        cleanup_close int lock = held;
+        cleanup_close int lock = held; /* until it has its name */
+        (void)lock;
         int result = directory;
         if (directory >= 0) {
                 image->name = memory_string(name);
@@ -353,7 +364,8 @@ static int verify_inside(void *context, int owners)
         int fd = openat(v->directory, "manifest", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         cleanup_file FILE *before = fd < 0 ? NULL : fdopen(fd, "r");
         cleanup_file FILE *after = tmpfile();
-        int result = !before || !after ? error_sys(&err, errno, "cannot read its manifest") : manifest_digest(before, recorded, &err);
+        int result = !before || !after ? error_sys(&err, errno, "cannot read its manifest")
+                                       : manifest_digest(before, recorded, &err);
         if (result == 0 && strcmp(recorded, v->digest) != 0)
                 result = error_set(&err, EBADMSG, "its manifest is not the one that its record has the digest of");
         if (result == 0)
@@ -379,10 +391,12 @@ int image_verify(struct store *s, const char *name, FILE *out, unsigned limit, u
                 return result;
         cleanup_close int lock = image_hold(s, name, false, err);
         cleanup_close int directory = lock < 0 ? -1 : image_open(s, name, err);
-        cleanup_close int root = directory < 0 ? -1 : openat(directory, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        cleanup_close int root =
+                directory < 0 ? -1 : openat(directory, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (root < 0)
                 return err->code ? -err->code : error_sys(err, errno, "image '%s': cannot open its tree", name);
-        struct verification v = {.directory = directory, .root = root, .out = out, .limit = limit, .name = name, .digest = image.digest};
+        struct verification v = {
+                .directory = directory, .root = root, .out = out, .limit = limit, .name = name, .digest = image.digest};
         v.differences = mmap(NULL, sizeof *v.differences, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (v.differences == MAP_FAILED)
                 return error_sys(err, errno, "cannot share memory");

@@ -17,8 +17,10 @@ struct import {
 };
 
 /* Makes image `name` of it; `image` is what its record says. */
-int image_import(struct store *s, const char *name, const struct import *import, struct image *image, struct error *err);
+int image_import(struct store *s, const char *name, const struct import *import, struct image *image,
+                 struct error *err);
 
-/* Compares the tree of image `name` with its record: the number of files that differ, each told on `out` (at most `limit` lines), or a
- * negative errno; told already when err->code is 0. */
-int image_verify(struct store *s, const char *name, FILE *out, unsigned limit, uint64_t *differences, struct error *err);
+/* Compares the tree of image `name` with its record: the number of files that differ, each told on `out` (at most
+ * `limit` lines), or a negative errno; told already when err->code is 0. */
+int image_verify(struct store *s, const char *name, FILE *out, unsigned limit, uint64_t *differences,
+                 struct error *err);

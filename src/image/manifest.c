@@ -73,7 +73,10 @@ static int digest_xattrs(struct walk *w, int dir, const char *name, const char *
 
 static int write_line(struct walk *w, int dir, const char *name, const char *path, const struct stat *st)
 {
-        static const struct { mode_t type; char letter; } letters[] = {{S_IFREG, 'f'}, {S_IFDIR, 'd'}, {S_IFLNK, 'l'}, {S_IFIFO, 'p'}};
+        static const struct {
+                mode_t type;
+                char letter;
+        } letters[] = {{S_IFREG, 'f'}, {S_IFDIR, 'd'}, {S_IFLNK, 'l'}, {S_IFIFO, 'p'}};
         char letter = '?', content[DIGEST_HEX] = "-", xattrs[DIGEST_HEX] = "-", target[4096] = "-";
         for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
                 if (letters[i].type == (st->st_mode & S_IFMT))
@@ -99,15 +102,17 @@ static int write_line(struct walk *w, int dir, const char *name, const char *pat
                 return result;
         cleanup_text struct text line = {0};
         text_addf(&line, "%c\t%04o\t%u\t%u\t%lld\t%lld.%09ld\t%s\t", letter, st->st_mode & 07777, (unsigned)st->st_uid,
-                  (unsigned)st->st_gid, S_ISDIR(st->st_mode) ? 0LL : (long long)st->st_size, (long long)st->st_mtim.tv_sec,
-                  st->st_mtim.tv_nsec, content);
+                  (unsigned)st->st_gid, S_ISDIR(st->st_mode) ? 0LL : (long long)st->st_size,
+                  (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, content);
         text_add_escaped(&line, target);
         text_addf(&line, "\t%s\t", xattrs);
         text_add_escaped(&line, *path ? path : ".");
         text_add(&line, "\n");
         digest_add(&w->whole, line.data, line.length);
         w->m->files++;
-        return fwrite(line.data, 1, line.length, w->to) == line.length ? 0 : error_sys(w->err, errno, "cannot write the manifest");
+        return fwrite(line.data, 1, line.length, w->to) == line.length
+                       ? 0
+                       : error_sys(w->err, errno, "cannot write the manifest");
 }
 
 static int by_name(const void *a, const void *b)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a tree consists of, a line a file, in an order that depends on nothing else: its digest stands for the whole tree.
+ * What a tree consists of, a line a file, in an order that depends on nothing else: its digest stands for the whole
+ * tree.
  *
  *      TYPE MODE UID GID SIZE MTIME CONTENT LINK XATTRS PATH           (between tabs; names escaped as text_escape() does)
  *
- * TYPE is one of f d l p h (h: another name of the file at LINK); CONTENT and XATTRS are SHA-256, or "-". Owners are those that root's
- * environments see. Written and read by a process with their ids.
+ * TYPE is one of f d l p h (h: another name of the file at LINK); CONTENT and XATTRS are SHA-256, or "-". Owners
+ * are those that root's environments see. Written and read by a process with their ids.
  */
 #pragma once
 

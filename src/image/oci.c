@@ -21,7 +21,8 @@ static bool is_hex(const char *text, size_t n)
 
 bool oci_is_part(const char *name)
 {
-        static const char *const whole[] = {"oci-layout", "index.json", "manifest.json", "repositories", "blobs", "blobs/sha256", NULL};
+        static const char *const whole[] = {"oci-layout",   "index.json", "manifest.json", "repositories", "blobs",
+                                            "blobs/sha256", NULL};
         for (const char *const *one = whole; *one; one++)
                 if (strcmp(name, *one) == 0)
                         return true;
@@ -43,7 +44,8 @@ static int take_digest(const char *digest, char hex[65], struct error *err)
                 return error_set(err, EINVAL, "a part of it has no digest");
         cleanup_free char *shown = text_escape(digest);
         if (strncmp(digest, "sha256:", 7) != 0)
-                return error_set(err, EOPNOTSUPP, "a part of it has the digest %.100s, and only sha256 is known here", shown);
+                return error_set(err, EOPNOTSUPP, "a part of it has the digest %.100s, and only sha256 is known here",
+                                 shown);
         if (!is_hex(digest + 7, 64) || digest[71])
                 return error_set(err, EINVAL, "%.100s is no digest", shown);
         snprintf(hex, 65, "%s", digest + 7);
@@ -77,9 +79,10 @@ static json_t *parse(const char *text, size_t size, const char *what, struct err
 }
 
 /* Go's names of machines, which the specification takes. */
-static const struct { const char *go, *uname; } machines[] = {{"amd64", "x86_64"},   {"arm64", "aarch64"},   {"386", "i686"},
-                                                              {"arm", "armv7l"},     {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"},
-                                                              {"s390x", "s390x"},    {"loong64", "loongarch64"}};
+static const struct {
+        const char *go, *uname;
+} machines[] = {{"amd64", "x86_64"},    {"arm64", "aarch64"},   {"386", "i686"},    {"arm", "armv7l"},
+                {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"}, {"loong64", "loongarch64"}};
 
 static const char *machine_of(const char *go)
 {
@@ -91,7 +94,8 @@ static const char *machine_of(const char *go)
 
 static const char *tag_of(const json_t *descriptor)
 {
-        return json_string_value(json_object_get(json_object_get(descriptor, "annotations"), "org.opencontainers.image.ref.name"));
+        return json_string_value(
+                json_object_get(json_object_get(descriptor, "annotations"), "org.opencontainers.image.ref.name"));
 }
 
 /* Is a tag the one that was asked for: the whole, or what stands behind its last ':'? */
@@ -115,8 +119,8 @@ static int several(const char *tags, const char *want, struct error *err)
         return error_remedy(err, "choose one with --tag: %.400s", shown);
 }
 
-int oci_index(const char *text, size_t size, const char *tag, const char *machine, struct oci_blob *next, bool *again, char **title,
-              struct error *err)
+int oci_index(const char *text, size_t size, const char *tag, const char *machine, struct oci_blob *next, bool *again,
+              char **title, struct error *err)
 {
         cleanup_json json_t *json = parse(text, size, "the index", err);
         if (!json)
@@ -136,7 +140,8 @@ int oci_index(const char *text, size_t size, const char *tag, const char *machin
                         continue;
                 }
                 if (tags.length < 1000)
-                        text_addf(&tags, "%s%.100s", tags.length ? " " : "", tag_of(one) ? tag_of(one) : "(without a tag)");
+                        text_addf(&tags, "%s%.100s", tags.length ? " " : "",
+                                  tag_of(one) ? tag_of(one) : "(without a tag)");
                 if (tag && !is_tag(tag_of(one), tag))
                         continue;
                 fitting++;
@@ -144,7 +149,8 @@ int oci_index(const char *text, size_t size, const char *tag, const char *machin
         }
         if (!fitting && others.length && !tags.length) {
                 cleanup_free char *shown = text_escape(others.data);
-                return error_set(err, ENOEXEC, "it has nothing for this machine (%s), only for: %.400s", machine, shown);
+                return error_set(err, ENOEXEC, "it has nothing for this machine (%s), only for: %.400s", machine,
+                                 shown);
         }
         if (!fitting && !tags.length)
                 return error_set(err, ENOENT, "there is no image in it");
@@ -172,7 +178,8 @@ static int check_layers(const json_t *layers, struct error *err)
         if (!json_is_array(layers) || json_array_size(layers) == 0)
                 return error_set(err, EINVAL, "its manifest names no layers");
         if (json_array_size(layers) > OCI_LAYERS)
-                return error_set(err, E2BIG, "it has %zu layers, and no more than %d are taken", json_array_size(layers), OCI_LAYERS);
+                return error_set(err, E2BIG, "it has %zu layers, and no more than %d are taken",
+                                 json_array_size(layers), OCI_LAYERS);
         return 0;
 }
 
@@ -254,8 +261,8 @@ int oci_config(const char *text, size_t size, struct oci_image *image, struct er
                 image->architecture = memory_string(machine_of(go));
         }
         if (!json_is_array(ids) || json_array_size(ids) != image->layer_count)
-                return error_set(err, EINVAL, "its config and its manifest do not agree on the layers (%zu and %zu)", json_array_size(ids),
-                                 image->layer_count);
+                return error_set(err, EINVAL, "its config and its manifest do not agree on the layers (%zu and %zu)",
+                                 json_array_size(ids), image->layer_count);
         free(image->diff_ids);
         image->diff_ids = memory_grow(NULL, image->layer_count, sizeof *image->diff_ids);
         image->diff_count = 0;

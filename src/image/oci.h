@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The texts of an OCI image layout (image-spec 1.1) and of a docker archive: what they name is only text here, and checked to be a
- * SHA-256 or a name of one of the few shapes that such archives have. Nothing here opens a file.
+ * The texts of an OCI image layout (image-spec 1.1) and of a docker archive: what they name is only text here, and
+ * checked to be a SHA-256 or a name of one of the few shapes that such archives have. Nothing here opens a file.
  */
 #pragma once
 
@@ -29,13 +29,14 @@ struct oci_image {
         char *title;        /* the tag */
 };
 
-/* Is this a name that a layout or a docker archive has at its top? "oci-layout", "blobs/sha256/HEX", "HEX.json", ... */
+/* Is this a name that a layout or a docker archive has at its top? "oci-layout", "blobs/sha256/HEX", "HEX.json",
+ * ... */
 bool oci_is_part(const char *name);
 
-/* What an index.json, or an index that it names, leads to: `next` is a manifest, or another index (*again). `tag` chooses among several
- * images, NULL when there is only one; `machine` is this one's, as uname -m has it. */
-int oci_index(const char *text, size_t size, const char *tag, const char *machine, struct oci_blob *next, bool *again, char **title,
-              struct error *err);
+/* What an index.json, or an index that it names, leads to: `next` is a manifest, or another index (*again). `tag`
+ * chooses among several images, NULL when there is only one; `machine` is this one's, as uname -m has it. */
+int oci_index(const char *text, size_t size, const char *tag, const char *machine, struct oci_blob *next, bool *again,
+              char **title, struct error *err);
 /* A manifest: config and layers. */
 int oci_manifest(const char *text, size_t size, struct oci_image *image, struct error *err);
 /* The manifest.json of a docker archive. */

@@ -115,7 +115,7 @@ int stream_open(struct stream *s, int fd, struct error *err)
         if (!s->file)
                 return error_sys(err, errno, "cannot read it");
         setvbuf(s->file, NULL, _IOFBF, 1 << 16);
-        from = -1;
+        (void)steal_fd(&from);
         return 0;
 }
 
@@ -134,7 +134,8 @@ int stream_close(struct stream *s, bool whole, struct error *err)
                         result = error_set(err, ENOENT, "it is packed with %s, which is not installed", s->name);
                         error_remedy(err, "install %s, or unpack it first", s->name);
                 } else {
-                        result = error_set(err, EINVAL, "it is damaged: %s cannot unpack it", i == 0 ? s->name : "paddock");
+                        result = error_set(err, EINVAL, "it is damaged: %s cannot unpack it",
+                                           i == 0 ? s->name : "paddock");
                 }
         }
         *s = STREAM_NONE;

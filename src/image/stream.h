@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* A file read unpacked, whatever it was packed with: gzip, xz, zstd or bzip2, known by its first bytes and unpacked by the program of
- * that name. */
+/* A file read unpacked, whatever it was packed with: gzip, xz, zstd or bzip2, known by its first bytes and unpacked
+ * by the program of that name. */
 #pragma once
 
 #include "base/error.h"

@@ -50,7 +50,8 @@ static int failed(struct job *j, const char *what)
         return -code;
 }
 
-/* The name relative to the tree, in place: without what leads to its top. "" is the top itself. -EINVAL: it leads out. */
+/* The name relative to the tree, in place: without what leads to its top. "" is the top itself. -EINVAL: it leads
+ * out. */
 static int take_name(struct job *j, char *name, char **relative)
 {
         char *at = name;
@@ -77,8 +78,8 @@ static int take_name(struct job *j, char *name, char **relative)
         return 0;
 }
 
-/* Before the first change in the directory `path`, for what is made in it: its time is kept. So a tree does not depend on when it
- * was made. */
+/* Before the first change in the directory `path`, for what is made in it: its time is kept. So a tree does not
+ * depend on when it was made. */
 static void keep_time(struct job *j, const char *path)
 {
         struct stat st;
@@ -169,8 +170,8 @@ static int write_content(struct job *j, int fd)
         }
 }
 
-/* Attributes by which overlays are marked have a meaning for the kernel that an archive must not give them. Those of other security
- * modules have none here. */
+/* Attributes by which overlays are marked have a meaning for the kernel that an archive must not give them. Those
+ * of other security modules have none here. */
 static int take_attributes(struct job *j, int fd)
 {
         const struct xattrs *list = &j->a->entry.xattrs;
@@ -185,7 +186,8 @@ static int take_attributes(struct job *j, int fd)
         return 0;
 }
 
-/* Owner, permissions, attributes, time: in this order, because a change of the owner takes set-uid bits and capabilities away. */
+/* Owner, permissions, attributes, time: in this order, because a change of the owner takes set-uid bits and
+ * capabilities away. */
 static int dress(struct job *j, int fd)
 {
         const struct archive_entry *e = &j->a->entry;
@@ -234,7 +236,7 @@ static int make_special(struct job *j, const char *path)
 
 static int make_link(struct job *j, const char *path)
 {
-        char *target;
+        char *target = NULL;
         int result = take_name(j, j->a->entry.link, &target);
         if (result < 0)
                 return error_context(j->err, "a hard link to somewhere else");
@@ -279,7 +281,7 @@ static int white_out(struct job *j, char *path)
 static int lay_entry(struct job *j)
 {
         const struct archive_entry *e = &j->a->entry;
-        char *path;
+        char *path = NULL;
         int result = take_name(j, e->name, &path);
         if (result < 0)
                 return result;
@@ -289,12 +291,13 @@ static int lay_entry(struct job *j)
         if (j->pass == UNPACK_LAYER && strncmp(name, WHITEOUT, sizeof WHITEOUT - 1) == 0)
                 return 0;
         if (!*path)
-                return e->type == '5' ? make_directory(j, ".", true) : refuse(j, EINVAL, "the tree itself is no directory");
+                return e->type == '5' ? make_directory(j, ".", true)
+                                      : refuse(j, EINVAL, "the tree itself is no directory");
         if (e->type == '3' || e->type == '4') {
                 if (strncmp(path, "dev/", 4) != 0) {
                         cleanup_free char *shown = text_escape(path);
-                        fprintf(stderr, "paddock: left out: %.300s, a device node (%llu, %llu)\n", shown, (unsigned long long)e->major,
-                                (unsigned long long)e->minor);
+                        fprintf(stderr, "paddock: left out: %.300s, a device node (%llu, %llu)\n", shown,
+                                (unsigned long long)e->major, (unsigned long long)e->minor);
                 }
                 j->u->devices++;
                 return 0;
@@ -330,8 +333,8 @@ static void tell(struct unpacked *u, bool last)
         if (!u->progress || seconds_since(&u->begun, &now) < 1 || (!last && seconds_since(&u->told, &now) < 0.2))
                 return;
         u->told = now;
-        fprintf(stderr, "\rpaddock: %llu files, %llu MiB%s", (unsigned long long)u->entries, (unsigned long long)u->bytes >> 20,
-                last ? "\n" : " ");
+        fprintf(stderr, "\rpaddock: %llu files, %llu MiB%s", (unsigned long long)u->entries,
+                (unsigned long long)u->bytes >> 20, last ? "\n" : " ");
 }
 
 void unpack_told(struct unpacked *u)
@@ -354,8 +357,9 @@ static int lay_top(struct job *j)
 {
         const struct unpacked *u = j->u;
         struct timespec times[2] = {u->top.mtime, u->top.mtime};
-        if (u->top.uid > UINT32_MAX - 1 || u->top.gid > UINT32_MAX - 1 || chown(".", (uid_t)u->top.uid, (gid_t)u->top.gid) < 0 ||
-            chmod(".", u->top.mode) < 0 || utimensat(AT_FDCWD, ".", times, 0) < 0)
+        if (u->top.uid > UINT32_MAX - 1 || u->top.gid > UINT32_MAX - 1 ||
+            chown(".", (uid_t)u->top.uid, (gid_t)u->top.gid) < 0 || chmod(".", u->top.mode) < 0 ||
+            utimensat(AT_FDCWD, ".", times, 0) < 0)
                 return error_sys(j->err, errno, "cannot give the tree its owner and permissions");
         *vector_add(j->dated, j->count, j->capacity) = (struct dated){.path = memory_string("."), .mtime = u->top.mtime, .said = true};
         return 0;

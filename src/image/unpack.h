@@ -2,8 +2,9 @@
 /*
  * Archives laid into the tree of an image.
  *
- * Whoever calls has the ids of root's environments, is root there, and has changed its root directory (chroot) to the tree: so
- * nothing that an archive names, and no link in it, leads out of it. What tries to is refused by name all the same.
+ * Whoever calls has the ids of root's environments, is root there, and has changed its root directory (chroot) to
+ * the tree: so nothing that an archive names, and no link in it, leads out of it. What tries to is refused by name
+ * all the same.
  */
 #pragma once
 

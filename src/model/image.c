@@ -22,7 +22,8 @@ int image_name_check(const char *name, struct error *err)
                 return 0;
         cleanup_free char *shown = text_escape(name);
         if (taken)
-                return error_set(err, EINVAL, "an image cannot be called '%s', which is another root that environments have", name);
+                return error_set(err, EINVAL,
+                                 "an image cannot be called '%s', which is another root that environments have", name);
         error_set(err, EINVAL, "'%s' cannot be the name of an image", shown);
         return error_remedy(err, "use 1 to 64 letters, digits, '.', '_' and '-', and begin with a letter or digit");
 }
@@ -94,7 +95,9 @@ static int missing(struct store *s, const char *name, struct error *err)
         if (near)
                 error_remedy(err, "did you mean '%s'?", near);
         else
-                error_remedy(err, "`paddock image list` lists them; `paddock image debian` and `paddock image import` make one");
+                error_remedy(
+                        err,
+                        "`paddock image list` lists them; `paddock image debian` and `paddock image import` make one");
         store_list_free(names, count < 0 ? 0 : count);
         return -ENOENT;
 }
@@ -141,8 +144,8 @@ char *image_to_record(const struct image *image)
         line(&t, "source", image->source);
         line(&t, "architecture", image->architecture);
         line(&t, "digest", image->digest);
-        text_addf(&t, "bytes\t%llu\nfiles\t%llu\nmade\t%lld\n", (unsigned long long)image->bytes, (unsigned long long)image->files,
-                  image->made);
+        text_addf(&t, "bytes\t%llu\nfiles\t%llu\nmade\t%lld\n", (unsigned long long)image->bytes,
+                  (unsigned long long)image->files, image->made);
         return t.data;
 }
 
@@ -154,7 +157,9 @@ int image_from_record(struct image *image, char *text, struct error *err)
         char *rest;
         long version = strtol(text + magic, &rest, 10);
         if (version > VERSION)
-                return error_set(err, EPROTO, "it was written by a newer paddock (version %ld; this one knows up to %d)", version, VERSION);
+                return error_set(err, EPROTO,
+                                 "it was written by a newer paddock (version %ld; this one knows up to %d)", version,
+                                 VERSION);
         for (char *one; rest && (one = strsep(&rest, "\n"));) {
                 char *value = strchr(one, '\t');
                 if (!value)

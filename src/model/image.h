@@ -8,8 +8,8 @@
  *        manifest    a line for each file of the tree (image/manifest.h); its digest stands in the record
  *        lock        shared by whoever uses the tree, exclusive for who removes it
  *
- * An image is never written again. It appears by one rename of .NAME.PID, and disappears by one; what a killed paddock left under
- * such a name is not locked, and swept by the next that makes or lists one.
+ * An image is never written again. It appears by one rename of .NAME.PID, and disappears by one; what a killed
+ * paddock left under such a name is not locked, and swept by the next that makes or lists one.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ struct image {
 };
 #define cleanup_image __attribute__((cleanup(image_clear)))
 
-/* 0 when `name` may name an image, else an error that says what one may be called: as an environment, but not as the other roots
- * there are ("host", "empty"). */
+/* 0 when `name` may name an image, else an error that says what one may be called: as an environment, but not as
+ * the other roots there are ("host", "empty"). */
 int image_name_check(const char *name, struct error *err);
 
 /* Is there one of this name? */
@@ -53,7 +53,8 @@ int image_from_record(struct image *image, char *text, struct error *err);
 /* The names, sorted; as store_list(). */
 int image_list(struct store *s, char ***names, struct error *err);
 
-/* A directory for a fresh one, with an empty root/, locked. Returns its descriptor; *name is what it is called until it is complete. */
+/* A directory for a fresh one, with an empty root/, locked. Returns its descriptor; *name is what it is called
+ * until it is complete. */
 int image_begin(struct store *s, const char *name, char **fresh, int *lock, struct error *err);
 /* Gives it its record and its name. */
 int image_complete(struct store *s, int directory, const char *fresh, const struct image *image, struct error *err);

@@ -2,8 +2,8 @@
 /*
  * `paddock boot`: another system, with an init of its own.
  *
- * It is an environment whose description has `init:`. This verb makes one where there is none, has `paddock start` start it, and shows
- * its console.
+ * It is an environment whose description has `init:`. This verb makes one where there is none, has `paddock start`
+ * start it, and shows its console.
  */
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -54,12 +54,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         r->name = arg;
                         break;
                 }
-                if (!r->what && !r->host && state->argv[state->next - 2] != NULL && strcmp(state->argv[state->next - 2], "--") != 0) {
+                if (!r->what && !r->host && state->argv[state->next - 2] != NULL &&
+                    strcmp(state->argv[state->next - 2], "--") != 0) {
                         r->what = arg;
                         break;
                 }
                 r->init = &state->argv[state->next - 1];
-                r->init_count = (size_t)(state->argc - state->next + 1);
+                r->init_count = (size_t)state->argc - (size_t)state->next + 1;
                 state->next = state->argc;
                 break;
         default:
@@ -73,7 +74,8 @@ static char *name_after(const char *path)
 {
         cleanup_free char *clean = path_clean("/", path);
         char *name = memory_string(path_name(clean));
-        static const char *const ends[] = {".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tar.bz2", ".oci", NULL};
+        static const char *const ends[] = {".tar",     ".tar.gz",  ".tgz", ".tar.xz", ".txz",
+                                           ".tar.zst", ".tar.bz2", ".oci", NULL};
         size_t length = strlen(name);
         for (const char *const *end = ends; *end; end++)
                 if (length > strlen(*end) && strcmp(name + length - strlen(*end), *end) == 0) {
@@ -89,8 +91,13 @@ static char *name_after(const char *path)
 /* The init in a tree: the one that was named, or the first of those that systems have. */
 static int find_init(struct environment *e, const char *tree, const struct request *r, struct error *err)
 {
-        static const char *const inits[] = {"/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd",
-                                            "/bin/init", "/init", NULL};
+        static const char *const inits[] = {"/sbin/init",
+                                            "/usr/sbin/init",
+                                            "/lib/systemd/systemd",
+                                            "/usr/lib/systemd/systemd",
+                                            "/bin/init",
+                                            "/init",
+                                            NULL};
         const char *const named[] = {r->init_count ? r->init[0] : NULL, NULL};
         for (const char *const *init = r->init_count ? named : inits; *init; init++) {
                 int result = host_look_for_program(tree, *init, err);
@@ -102,12 +109,14 @@ static int find_init(struct environment *e, const char *tree, const struct reque
                         return result;
         }
         cleanup_free char *place = text_escape(tree), *asked = text_escape(r->init_count ? r->init[0] : "");
-        cleanup_free char *shown = e->root == ROOT_IMAGE ? memory_format("image '%s'", e->root_path) : steal_pointer(&place);
+        cleanup_free char *shown =
+                e->root == ROOT_IMAGE ? memory_format("image '%s'", e->root_path) : steal_pointer(&place);
         if (r->init_count) {
                 error_set(err, ENOENT, "%s has no program %s", shown, asked);
         } else {
                 error_set(err, ENOENT, "%s has no init: neither /sbin/init nor another that is known", shown);
-                error_remedy(err, "install one in it (Debian: sysvinit-core, runit-init, systemd-sysv), name one behind '--', or use "
+                error_remedy(err, "install one in it (Debian: sysvinit-core, runit-init, systemd-sysv), name one "
+                                  "behind '--', or use "
                                   "`paddock run --root` for single programs");
         }
         return -ENOENT;
@@ -151,7 +160,8 @@ static int choose_root(struct environment *e, struct store *s, const struct requ
         } else {
                 cleanup_free char *shown = text_escape(r->what);
                 error_set(err, ENOENT, "'%s' is no image, and no directory or file", shown);
-                return error_remedy(err, "`paddock image list` lists images; `paddock image debian bookworm NAME` makes one");
+                return error_remedy(
+                        err, "`paddock image list` lists images; `paddock image debian bookworm NAME` makes one");
         }
         *tree = image_root(s->path, e->root_path);
         return 0;
@@ -196,8 +206,9 @@ static int fits(struct store *s, const struct request *r, const char *name, stru
                 error_set(err, EINVAL, "environment '%s' is there already, and has no init of its own", name);
                 return error_remedy(err, "choose another name with -n, or `paddock rm %s`", name);
         }
-        bool other = r->host ? e.root != ROOT_HOST
-                             : r->what && e.root == ROOT_IMAGE && image_exists(r->what) && strcmp(e.root_path, r->what) != 0;
+        bool other =
+                r->host ? e.root != ROOT_HOST
+                        : r->what && e.root == ROOT_IMAGE && image_exists(r->what) && strcmp(e.root_path, r->what) != 0;
         if (other) {
                 error_set(err, EEXIST, "environment '%s' is there already, over something else", name);
                 return error_remedy(err, "choose another name with -n, or `paddock rm %s`", name);
@@ -248,11 +259,19 @@ int verb_boot(int argc, char **argv)
                 {"name", 'n', "NAME", 0, "what the system is called; its changes are kept under the name", 0},
                 {"root", KEY_ROOT, "host", 0, "over the running system itself", 0},
                 {"detach", KEY_DETACH, NULL, 0, "leave it in the background", 0},
-                {"net", KEY_NET, "none|inherit", 0, "the network: its own with nothing but loopback (none), or the main system's", 0}, {0}};
-        static const struct argp argp = {options, parse, "[IMAGE|DIRECTORY|FILE] [-- INIT [ARGUMENT...]]",
-                                         "Start another system beside this one, with its own init, users and services.\v"
-                                         "What it lies over is not changed: its changes are a layer. Without --detach its console is shown "
-                                         "until it ends; Ctrl-] leaves it. `paddock stop` ends it in order.", 0, 0, 0};
+                {"net", KEY_NET, "none|inherit", 0,
+                 "the network: its own with nothing but loopback (none), or the main system's", 0},
+                {0}};
+        static const struct argp argp = {
+                options,
+                parse,
+                "[IMAGE|DIRECTORY|FILE] [-- INIT [ARGUMENT...]]",
+                "Start another system beside this one, with its own init, users and services.\v"
+                "What it lies over is not changed: its changes are a layer. Without --detach its console is shown "
+                "until it ends; Ctrl-] leaves it. `paddock stop` ends it in order.",
+                0,
+                0,
+                0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r))
@@ -260,7 +279,8 @@ int verb_boot(int argc, char **argv)
         cleanup_error struct error err = ERROR_INIT;
         cleanup_free char *name = NULL;
         if (!r.what && !r.host && !r.name)
-                error_set(&err, EINVAL, "what is to be booted: an image, a directory, a file, --root=host, or -n NAME?");
+                error_set(&err, EINVAL,
+                          "what is to be booted: an image, a directory, a file, --root=host, or -n NAME?");
         else
                 boot(&r, &name, &err);
         if (err.code) {

@@ -146,7 +146,8 @@ bool console_last(const char *name)
 {
         cleanup_error struct error unheard = ERROR_INIT;
         cleanup_store struct store store = STORE_CLOSED;
-        cleanup_close int directory = store_open(&store, &unheard) < 0 ? -1 : store_open_environment(&store, name, &unheard);
+        cleanup_close int directory =
+                store_open(&store, &unheard) < 0 ? -1 : store_open_environment(&store, name, &unheard);
         cleanup_close int fd = directory < 0 ? -1 : openat(directory, "console", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         char data[8192];
         bool any = false;
@@ -176,6 +177,7 @@ int console_watch(const char *name, bool patient, int *status, struct error *err
                 return error_context(err, "environment '%s'", name);
         v.socket = ends[0];
         cleanup_close int ours = ends[0];
+        (void)ours;
         result = attach(&v, ends[1], err);
         close(ends[1]);
         if (result >= 0)
@@ -223,10 +225,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 int verb_console(int argc, char **argv)
 {
-        static const struct argp argp = {NULL, parse, "NAME",
-                                         "Show the console of a system that was booted, and type on it.\v"
-                                         "What it said lately comes first. Any number may watch; Ctrl-] leaves. Without a terminal, what "
-                                         "standard input brings is typed, and its end is the end.", 0, 0, 0};
+        static const struct argp argp = {
+                NULL,
+                parse,
+                "NAME",
+                "Show the console of a system that was booted, and type on it.\v"
+                "What it said lately comes first. Any number may watch; Ctrl-] leaves. Without a terminal, what "
+                "standard input brings is typed, and its end is the end.",
+                0,
+                0,
+                0};
         const char *name = NULL;
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &name))

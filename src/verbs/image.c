@@ -88,8 +88,11 @@ static int import(struct store *s, const struct image_request *r, struct error *
         struct stat st;
         bool directory = strcmp(source, "-") != 0 && stat(source, &st) == 0 && S_ISDIR(st.st_mode);
         if (directory && geteuid() != 0 && st.st_uid != geteuid()) {
-                error_set(err, EPERM, "%s belongs to uid %u: the owners of its files are not to be had", shown, (unsigned)st.st_uid);
-                return error_remedy(err, "who owns it can send it: sudo tar -C %s --numeric-owner --xattrs -c . | paddock image import - %s",
+                error_set(err, EPERM, "%s belongs to uid %u: the owners of its files are not to be had", shown,
+                          (unsigned)st.st_uid);
+                return error_remedy(err,
+                                    "who owns it can send it: sudo tar -C %s --numeric-owner --xattrs -c . | paddock "
+                                    "image import - %s",
                                     shown, r->arguments[1]);
         }
         if (strcmp(source, "-") == 0 && isatty(STDIN_FILENO))
@@ -122,14 +125,17 @@ static int list(struct store *s, const struct image_request *r, struct error *er
                 }
                 cleanup_text struct text size = {0};
                 changes_size(&size, image.bytes);
-                const char *machine = image.architecture ? image.architecture : "-", *source = image.source ? image.source : "-";
+                const char *machine = image.architecture ? image.architecture : "-",
+                           *source = image.source ? image.source : "-";
                 if (array)
-                        json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I}", "name", names[i], "bytes",
-                                                               (json_int_t)image.bytes, "files", (json_int_t)image.files, "machine",
-                                                               machine, "source", source, "digest", image.digest, "made",
-                                                               (json_int_t)image.made));
+                        json_array_append_new(array,
+                                              json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:I}", "name", names[i],
+                                                        "bytes", (json_int_t)image.bytes, "files",
+                                                        (json_int_t)image.files, "machine", machine, "source", source,
+                                                        "digest", image.digest, "made", (json_int_t)image.made));
                 else
-                        printf("%-24s %10s %8llu %-10s %s\n", names[i], size.data, (unsigned long long)image.files, machine, source);
+                        printf("%-24s %10s %8llu %-10s %s\n", names[i], size.data, (unsigned long long)image.files,
+                               machine, source);
         }
         store_list_free(names, count);
         return array ? print_json(array) : 0;
@@ -173,7 +179,8 @@ static int verify_one(struct store *s, const char *name, struct error *err)
                 printf("%s: as it was made\n", name);
                 return 0;
         }
-        error_set(err, EBADMSG, "image '%s': %llu files are not as they were when it was made", name, (unsigned long long)differences);
+        error_set(err, EBADMSG, "image '%s': %llu files are not as they were when it was made", name,
+                  (unsigned long long)differences);
         return error_remedy(err, "make it again, or go on with what it is now if you changed it yourself");
 }
 
@@ -184,8 +191,10 @@ static const struct action {
         int (*whole)(struct store *s, const struct image_request *r, struct error *err);
         int (*each)(struct store *s, const char *name, struct error *err);
 } actions[] = {
-        {"debian", 2, 2, "debian SUITE NAME", NULL, NULL},     {"import", 2, 2, "import FILE|DIRECTORY|- NAME", import, NULL},
-        {"list", 0, 0, "list", list, NULL},                    {"rm", 1, 64, "rm NAME...", NULL, remove_one},
+        {"debian", 2, 2, "debian SUITE NAME", NULL, NULL},
+        {"import", 2, 2, "import FILE|DIRECTORY|- NAME", import, NULL},
+        {"list", 0, 0, "list", list, NULL},
+        {"rm", 1, 64, "rm NAME...", NULL, remove_one},
         {"verify", 1, 64, "verify NAME...", NULL, verify_one},
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
@@ -199,7 +208,8 @@ static const struct action *action_of(const struct image_request *r, struct erro
                         continue;
                 if (r->count >= actions[i].least && r->count <= actions[i].most)
                         return &actions[i];
-                error_set(err, EINVAL, "paddock image %s: %s arguments", r->action, r->count < actions[i].least ? "too few" : "too many");
+                error_set(err, EINVAL, "paddock image %s: %s arguments", r->action,
+                          r->count < actions[i].least ? "too few" : "too many");
                 error_remedy(err, "it is: paddock image %s", actions[i].wants);
                 return NULL;
         }
@@ -234,11 +244,16 @@ int verb_image(int argc, char **argv)
                 {"variant", KEY_VARIANT, "WORD", 0, "debian: minbase, or another that mmdebstrap knows", 0},
                 {"mirror", KEY_MIRROR, "URL", 0, "debian: packages from there", 0},
                 {"verbose", 'v', NULL, 0, "debian: show all that is said", 0}, {0}};
-        static const struct argp argp = {options, parse,
-                                         "debian SUITE NAME\nimport FILE|DIRECTORY|- NAME\nlist\nrm NAME...\nverify NAME...",
-                                         "Root file systems that environments begin from: `paddock run --root NAME`, `paddock boot NAME`.\v"
-                                         "An archive may be a tar, packed with gzip, xz or zstd; an OCI image layout; or what `podman save` "
-                                         "and `docker save` write.", 0, 0, 0};
+        static const struct argp argp = {
+                options,
+                parse,
+                "debian SUITE NAME\nimport FILE|DIRECTORY|- NAME\nlist\nrm NAME...\nverify NAME...",
+                "Root file systems that environments begin from: `paddock run --root NAME`, `paddock boot NAME`.\v"
+                "An archive may be a tar, packed with gzip, xz or zstd; an OCI image layout; or what `podman save` "
+                "and `docker save` write.",
+                0,
+                0,
+                0};
         struct image_request r = {.variant = "minbase"};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

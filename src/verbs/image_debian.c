@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * `paddock image debian`: mmdebstrap, as root in an environment of its own, makes the tree and writes it as an archive, which is
- * imported as any other. Packages are kept in the cache directory of the user and shared with it.
+ * `paddock image debian`: mmdebstrap, as root in an environment of its own, makes the tree and writes it as an
+ * archive, which is imported as any other. Packages are kept in the cache directory of the user and shared with it.
  */
 #include "verbs/image.h"
 
@@ -18,11 +18,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* Packages come from the cache and go there, each by a rename, since another build may read it. $1 is the cache, $2 the suite, $3 the
- * variant, $4 packages, $5 a mirror, $6 the image. */
+/* Packages come from the cache and go there, each by a rename, since another build may read it. $1 is the cache, $2
+ * the suite, $3 the variant, $4 packages, $5 a mirror, $6 the image. */
 static const char script[] =
         "export PADDOCK_CACHE=\"$1\" PADDOCK_NAME_OF_IMAGE=\"$6\"\n"
-        "set -- --mode=root --format=tar --variant=\"$3\" ${4:+--include=\"$4\"} --skip=download/empty,essential/unlink "
+        "set -- --mode=root --format=tar --variant=\"$3\" ${4:+--include=\"$4\"} "
+        "--skip=download/empty,essential/unlink "
         "--setup-hook='mkdir -p \"$1/var/cache/apt/archives\"; "
         "find \"$PADDOCK_CACHE\" -name \"*.deb\" -exec cp -t \"$1/var/cache/apt/archives\" {} +' "
         "--customize-hook='echo \"$PADDOCK_NAME_OF_IMAGE\" >\"$1/etc/hostname\"' "
@@ -65,7 +66,8 @@ static int start(struct build *b, const struct image_request *r, const char *cac
                         dup2(b->log, STDERR_FILENO);
                 close_range(3, ~0U, 0); /* apt hands descriptors to shells, which know those with one digit only */
                 execl("/proc/self/exe", "paddock", "run", "--as", "root", share, "--", "sh", "-c", script, "sh", cache,
-                      r->arguments[0], r->variant, r->include ? r->include : "", r->mirror ? r->mirror : "", r->arguments[1], (char *)NULL);
+                      r->arguments[0], r->variant, r->include ? r->include : "", r->mirror ? r->mirror : "",
+                      r->arguments[1], (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute itself: %s\n", strerror(errno));
                 _exit(EXIT_PADDOCK);
         }
@@ -163,7 +165,8 @@ static int prepare(const struct image_request *r, char **cache, struct error *er
         }
         if (!found) {
                 error_set(err, ENOENT, "mmdebstrap, which builds a Debian, is not installed");
-                return error_remedy(err, "install it (as root: apt-get install mmdebstrap), or import an image made elsewhere");
+                return error_remedy(
+                        err, "install it (as root: apt-get install mmdebstrap), or import an image made elsewhere");
         }
         *cache = cache_of(suite);
         if (!*cache)
@@ -178,8 +181,9 @@ static int prepare(const struct image_request *r, char **cache, struct error *er
 int image_debian(struct store *s, const struct image_request *r)
 {
         cleanup_error struct error err = ERROR_INIT;
-        cleanup_free char *cache = NULL, *shown = memory_format("debian %s (%s%s%s)", r->arguments[0], r->variant, r->include ? ", with " : "",
-                                                                r->include ? r->include : "");
+        cleanup_free char *cache = NULL,
+                          *shown = memory_format("debian %s (%s%s%s)", r->arguments[0], r->variant,
+                                                 r->include ? ", with " : "", r->include ? r->include : "");
         const char *name = r->arguments[1];
         int result = image_name_check(name, &err);
         if (result == 0 && image_exists(name)) {
@@ -200,7 +204,8 @@ int image_debian(struct store *s, const struct image_request *r)
                 return EXIT_PADDOCK;
         }
         pid_t ticker = start_ticker(&build);
-        struct import how = {.fd = output, .shown = shown, .quiet = true, .limit = r->limit, .check = ended_well, .context = &build};
+        struct import how = {
+                .fd = output, .shown = shown, .quiet = true, .limit = r->limit, .check = ended_well, .context = &build};
         cleanup_image struct image image;
         result = image_import(s, name, &how, &image, &err);
         close(output);

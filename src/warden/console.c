@@ -2,8 +2,8 @@
 /*
  * The console of a subhurd: the other side of its terminal, what it said lately, and those who watch.
  *
- * Each watcher has a stream socket of its own, and a place in the text; the last CONSOLE_KEPT bytes of that are kept. Who reads too
- * slowly misses what has been overwritten meanwhile. What any of them writes is typed.
+ * Each watcher has a stream socket of its own, and a place in the text; the last CONSOLE_KEPT bytes of that are
+ * kept. Who reads too slowly misses what has been overwritten meanwhile. What any of them writes is typed.
  */
 #include "warden/inner.h"
 
@@ -190,7 +190,7 @@ void console_request(struct warden *w, struct asker asker, const struct message 
                 error_set(&err, EINVAL, "a console is watched through one socket");
         else if (count && c->count == CONSOLE_WATCHERS)
                 error_set(&err, EMFILE, "%d watch the console of '%s' already", CONSOLE_WATCHERS, w->name);
-        if (err.code) {
+        if (!c || err.code) {
                 warden_send_error(w, asker, &err);
                 return;
         }

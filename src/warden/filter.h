@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a console says, reduced to text: control sequences that only place, colour and erase text pass; everything by which a terminal
- * could be made to answer, to keep, to rename, to print or to copy (OSC, DCS, reports, window operations, C1 controls) is left out.
- * Pure; the state is kept between pieces.
+ * What a console says, reduced to text: control sequences that only place, colour and erase text pass; everything
+ * by which a terminal could be made to answer, to keep, to rename, to print or to copy (OSC, DCS, reports, window
+ * operations, C1 controls) is left out. Pure; the state is kept between pieces.
  */
 #pragma once
 

@@ -4,12 +4,14 @@
  *
  *      paddock-init -- fork --> attendant, enters the floor -- clone: pid, mount, ipc, uts, cgroup --> the subhurd's init
  *
- * Its process space is made from the floor's user namespace, so that its root is root over it: it may mount its process list, and
- * reboot(2) there ends it alone. The attendant, which nobody inside can see, learns how: the kernel ends the init of a process space
- * with SIGHUP when it asked to be started again, with SIGINT when it asked to be halted. Each boot has fresh namespaces, so that nothing
- * mounted by the last one is left; the floor, with its network, stays.
+ * Its process space is made from the floor's user namespace, so that its root is root over it: it may mount its
+ * process list, and reboot(2) there ends it alone. The attendant, which nobody inside can see, learns how: the
+ * kernel ends the init of a process space with SIGHUP when it asked to be started again, with SIGINT when it asked
+ * to be halted. Each boot has fresh namespaces, so that nothing mounted by the last one is left; the floor, with
+ * its network, stays.
  *
- * Its console is a terminal of the view's own /dev/pts, which stands on /dev/console and /dev/tty1; the other side goes to the warden.
+ * Its console is a terminal of the view's own /dev/pts, which stands on /dev/console and /dev/tty1; the other side
+ * goes to the warden.
  */
 #include "host/linux/keep.h"
 
@@ -32,11 +34,15 @@
 
 extern char **environ;
 
-/* What the programs that enter it have in common with the subhurd's init, beside the floor. The first is for the attendant. */
+/* What the programs that enter it have in common with the subhurd's init, beside the floor. The first is for the
+ * attendant. */
 static const struct {
         const char *name;
         int flag;
-} kinds[BOOT_NAMESPACES] = {{"pid", CLONE_NEWPID}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP},
+} kinds[BOOT_NAMESPACES] = {{"pid", CLONE_NEWPID},
+                            {"ipc", CLONE_NEWIPC},
+                            {"uts", CLONE_NEWUTS},
+                            {"cgroup", CLONE_NEWCGROUP},
                             {"mnt", CLONE_NEWNS}};
 
 static _Noreturn void give_up(int code, const char *what)
@@ -59,7 +65,8 @@ static void place_console(int number, const char *path)
 static _Noreturn void become_init(const struct payload *p, int slave, int number)
 {
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-        /* No session of its own, as a kernel starts it: the console would become its controlling terminal, and a login could not have it. */
+        /* No session of its own, as a kernel starts it: the console would become its controlling terminal, and a
+         * login could not have it. */
         for (int fd = 0; fd <= 2; fd++)
                 if (dup2(slave, fd) < 0)
                         _exit(125);
@@ -94,7 +101,8 @@ static int verdict(int status)
                 return BOOT_AGAIN;
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
                 return BOOT_HALTED;
-        if (WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 125))
+        if (WIFEXITED(status) &&
+            (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 125))
                 return WEXITSTATUS(status);
         return BOOT_LOST;
 }
@@ -107,14 +115,17 @@ _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         setsid();
         int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), unlock = 0, number = 0;
-        int slave = master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 ? -1 : ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        int slave = master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0
+                            ? -1
+                            : ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (slave < 0 || ioctl(master, TIOCGPTN, &number) < 0)
                 _exit(125);
         struct news news = {.type = NEWS_CONSOLE, .id = id};
         pass_send(k->birth->socket, &news, offsetof(struct news, text), master);
         close(master);
         dup2(slave, 2);
-        if (payload_read(payload, &p, &err) < 0 || floor_enter(&k->floor, &err) < 0 || program_give_up_groups(k->birth, &err) < 0) {
+        if (payload_read(payload, &p, &err) < 0 || floor_enter(&k->floor, &err) < 0 ||
+            program_give_up_groups(k->birth, &err) < 0) {
                 dprintf(2, "paddock: %s\r\n", err.text);
                 _exit(125);
         }
@@ -159,7 +170,9 @@ int boot_approach(struct keep *k, struct error *err)
                 if (k->boot_namespaces[i] < 0)
                         return error_set(err, ESRCH, "the subhurd has no init at this moment");
         }
-        return setns(k->boot_namespaces[0], CLONE_NEWPID) < 0 ? error_sys(err, errno, "cannot enter the subhurd's process space") : 0;
+        return setns(k->boot_namespaces[0], CLONE_NEWPID) < 0
+                       ? error_sys(err, errno, "cannot enter the subhurd's process space")
+                       : 0;
 }
 
 int boot_enter(struct keep *k, struct error *err)
@@ -173,8 +186,10 @@ int boot_enter(struct keep *k, struct error *err)
 /* Every init comes with a program that ends its system in order. Without one it is killed after the grace. */
 static _Noreturn void ask_to_halt(struct keep *k)
 {
-        static char *const commands[][3] = {{(char *)"/sbin/poweroff", NULL}, {(char *)"/usr/sbin/poweroff", NULL},
-                                            {(char *)"/bin/poweroff", NULL},  {(char *)"/sbin/halt", (char *)"-p", NULL},
+        static char *const commands[][3] = {{(char *)"/sbin/poweroff", NULL},
+                                            {(char *)"/usr/sbin/poweroff", NULL},
+                                            {(char *)"/bin/poweroff", NULL},
+                                            {(char *)"/sbin/halt", (char *)"-p", NULL},
                                             {(char *)"/bin/busybox", (char *)"poweroff", NULL}};
         cleanup_error struct error err = ERROR_INIT;
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -10,16 +10,17 @@
 #include <sys/utsname.h>
 
 /* include/uapi/linux/elf-em.h, and uname -m */
-static const struct { unsigned number; const char *name, *binfmt; } machines[] = {
-        {62, "x86_64", "qemu-x86_64"}, {183, "aarch64", "qemu-aarch64"}, {3, "i686", "qemu-i386"}, {40, "armv7l", "qemu-arm"},
-        {243, "riscv64", "qemu-riscv64"}, {21, "ppc64le", "qemu-ppc64le"}, {22, "s390x", "qemu-s390x"},
-        {258, "loongarch64", "qemu-loongarch64"}};
+static const struct { unsigned number; const char *name, *binfmt;
+} machines[] = {{62, "x86_64", "qemu-x86_64"}, {183, "aarch64", "qemu-aarch64"},        {3, "i686", "qemu-i386"},
+                {40, "armv7l", "qemu-arm"},    {243, "riscv64", "qemu-riscv64"},        {21, "ppc64le", "qemu-ppc64le"},
+                {22, "s390x", "qemu-s390x"},   {258, "loongarch64", "qemu-loongarch64"}};
 
 const char *host_machine_name(const unsigned char header[20])
 {
         if (memcmp(header, "\177ELF", 4) != 0)
                 return NULL;
-        unsigned number = header[5] == 2 ? (unsigned)(header[18] << 8 | header[19]) : (unsigned)(header[19] << 8 | header[18]);
+        unsigned number =
+                header[5] == 2 ? (unsigned)(header[18] << 8 | header[19]) : (unsigned)(header[19] << 8 | header[18]);
         for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
                 if (machines[i].number == number)
                         return machines[i].name;
@@ -58,10 +59,13 @@ int host_look_for_program(const char *tree, const char *program, struct error *e
         cleanup_close int fd = open(own, O_RDONLY | O_CLOEXEC);
         unsigned char header[20];
         struct utsname here = {0};
-        const char *machine = fd >= 0 && read(fd, header, sizeof header) == sizeof header ? host_machine_name(header) : NULL;
+        const char *machine =
+                fd >= 0 && read(fd, header, sizeof header) == sizeof header ? host_machine_name(header) : NULL;
         if (!machine || runs_here(machine))
                 return 0;
         uname(&here);
         error_set(err, ENOEXEC, "its %s is for %s, and this machine is %s", program, machine, here.machine);
-        return error_remedy(err, "get the system for %s; with qemu-user and its binfmt entry installed it runs here as well", here.machine);
+        return error_remedy(err,
+                            "get the system for %s; with qemu-user and its binfmt entry installed it runs here as well",
+                            here.machine);
 }
