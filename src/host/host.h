@@ -35,9 +35,10 @@ char *host_stamp_database(void);
 /* The names of a package's files, a line each; fresh memory, or NULL. */
 char *host_package_files(const char *package);
 
-/* Looks for `program` in the tree whose directory `tree` is, as it would be there. 0: it can run on this machine; -ENOEXEC, with `err`:
+/* Looks for `program` in the tree whose directory `tree` is, as it would be there; *file is then what the file
+ * behind all links is called (fresh memory). 0: it can run on this machine; -ENOEXEC, with `err`:
  * it cannot; another negative errno (with `err` only if the tree cannot be opened): it is not there, or no program. */
-int host_look_for_program(const char *tree, const char *program, struct error *err);
+int host_look_for_program(const char *tree, const char *program, char **file, struct error *err);
 /* The machine of an ELF file with this header, as uname -m has it, or NULL: it is none. */
 const char *host_machine_name(const unsigned char header[20]);
 

@@ -116,6 +116,18 @@ teardown() { end_boots; }
         [ -z "$("$PADDOCK" list)" ]
 }
 
+@test "boot: of systemd it is said beforehand what it will lack" {
+        barn
+        mkdir -p t/lib/systemd
+        mv t/bin/busybox t/lib/systemd/systemd
+        rm t/sbin/init
+        ln -s ../lib/systemd/systemd t/bin/busybox
+        ln -s /lib/systemd/systemd t/sbin/init
+        run boot --detach -n heavy t
+        expect_status 0
+        expect_match 'its init is systemd, which needs a cgroup tree'
+}
+
 @test "boot: twice of one name is refused; one that is no system too" {
         barn
         boot --detach barn

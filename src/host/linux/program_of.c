@@ -42,8 +42,9 @@ static bool runs_here(const char *machine)
         return false;
 }
 
-int host_look_for_program(const char *tree, const char *program, struct error *err)
+int host_look_for_program(const char *tree, const char *program, char **file, struct error *err)
 {
+        *file = NULL;
         cleanup_close int root = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root < 0)
                 return error_sys(err, errno, "cannot open %s", tree);
@@ -56,6 +57,11 @@ int host_look_for_program(const char *tree, const char *program, struct error *e
                 return -EACCES;
         char own[64];
         snprintf(own, sizeof own, "/proc/self/fd/%d", found);
+        char name[4096];
+        ssize_t length = readlink(own, name, sizeof name - 1);
+        name[length > 0 ? length : 0] = '\0';
+        const char *slash = strrchr(name, '/');
+        *file = memory_string(slash ? slash + 1 : name);
         cleanup_close int fd = open(own, O_RDONLY | O_CLOEXEC);
         unsigned char header[20];
         struct utsname here = {0};
