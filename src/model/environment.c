@@ -107,7 +107,8 @@ const char *size_to_word(uint64_t size, char word[SIZE_WORD])
         unsigned unit = 0;
         while (unit < 4 && !(size & 1023))
                 size >>= 10, unit++;
-        snprintf(word, SIZE_WORD, "%llu%.*s", (unsigned long long)size, unit ? 1 : 0, unit ? &size_units[unit - 1] : "");
+        const char letter[2] = {unit ? size_units[unit - 1] : '\0', '\0'};
+        snprintf(word, SIZE_WORD, "%llu%s", (unsigned long long)size, letter);
         return word;
 }
 
@@ -143,6 +144,18 @@ int environment_hostname_check(const char *name, struct error *err)
                          shown, strlen(shown) > 60 ? "..." : "");
 }
 
+static void copy_init(struct environment *to, const struct environment *from)
+{
+        size_t words = 0;
+        while (from->init && from->init[words])
+                words++;
+        to->init = NULL;
+        if (!words)
+                return;
+        cleanup_error struct error never = ERROR_INIT; /* it was taken once */
+        environment_set_init(to, (const char *const *)from->init, words, &never);
+}
+
 void environment_copy(struct environment *to, const struct environment *from)
 {
         *to = *from;
@@ -161,13 +174,7 @@ void environment_copy(struct environment *to, const struct environment *from)
                 environment_add_program(to, p->name, (const char *const *)p->argv, argc, p->restart, &never);
         }
         grant_list_copy(&to->grants, &from->grants);
-        size_t words = 0;
-        while (from->init && from->init[words])
-                words++;
-        cleanup_error struct error never = ERROR_INIT;
-        to->init = NULL;
-        if (words)
-                environment_set_init(to, (const char *const *)from->init, words, &never);
+        copy_init(to, from);
 }
 
 #define INIT_WORDS 64
