@@ -379,7 +379,7 @@ int store_hold(struct store *s, const char *name, int locks[2], const char *reme
         int lock = setup < 0 || flock(setup, LOCK_EX) < 0 ? -errno : lock_dead(dir);
         if (lock == -EWOULDBLOCK) {
                 error_set(err, EBUSY, "environment '%s' is running", name);
-                return error_remedy(err, "%s", remedy);
+                return error_remedy(err, "%s%s`paddock stop %s` ends it", remedy, *remedy ? "; " : "", name);
         }
         if (lock < 0)
                 return error_sys(err, -lock, "environment '%s': cannot lock it", name);
@@ -403,7 +403,7 @@ int store_share(struct store *s, const char *name, int *lock, struct error *err)
 int store_remove(struct store *s, const char *name, struct error *err)
 {
         int locks[2];
-        int result = store_hold(s, name, locks, "end its programs first", err);
+        int result = store_hold(s, name, locks, "", err);
         if (result < 0)
                 return result;
         cleanup_close int setup = locks[0], lock = locks[1];

@@ -62,7 +62,7 @@ static int discard(void *request, struct changes *c, struct error *err)
         int result = changes_open_paths(c, r->name, r->paths, r->path_count, err), locks[2] = {-1, -1};
         if (result == 0)
                 result = store_hold(&c->store, r->name, locks,
-                                    "the kernel does not allow to change a layer while it is in use: end its programs first", err);
+                                    "the kernel does not allow to change a layer while it is in use", err);
         if (result == 0 && r->path_count)
                 result = changes_reopen(c, err);
         if (result < 0)

@@ -171,7 +171,7 @@ static int export_to(struct work *w, struct store *store, const char *name, FILE
         cleanup_environment struct environment e = {0};
         int locks[2] = {-1, -1}, result = store_load(store, name, &e, err);
         if (result == 0)
-                result = store_hold(store, name, locks, "end its programs first, or `paddock clone` it and export the clone", err);
+                result = store_hold(store, name, locks, "`paddock clone` it and export the clone, or end it", err);
         cleanup_close int setup = locks[0], alive = locks[1];
         cleanup_close int directory = result < 0 ? -1 : store_open_environment(store, name, err);
         (void)setup, (void)alive;

@@ -4,8 +4,9 @@
  *
  * Two runs of one name. The second takes the set-up lock, finds alive.lock held, and looks in runs/ for a process that is the
  * init of a living run: the file's name is its pid, its content when it started (a pid alone may have been given to somebody
- * else) and the fingerprint of its plan (and a "w" if a warden keeps it: who comes then asks that, verbs/enter.c). It then enters that init's user namespace and a copy of its mount namespace: the
- * same overlay, mounted once, but processes of its own. Either may end first.
+ * else) and the fingerprint of its plan. With a "w" behind that a warden keeps it, and is asked (verbs/enter.c). Else the second
+ * enters that init's user namespace and a copy of its mount namespace: the same overlay, mounted once, but processes of its own.
+ * Either may end first.
  */
 #include "verbs/session.h"
 
@@ -81,7 +82,7 @@ static int start_afresh(struct session *s, struct error *err)
                 return error_sys(err, errno, "environment '%s': cannot lock it", s->name);
         if (flock(alive, LOCK_EX | LOCK_NB) < 0) {
                 error_set(err, EBUSY, "environment '%s' is running: its layer is in use", s->name);
-                return error_remedy(err, "end its programs first");
+                return error_remedy(err, "`paddock stop %s` ends it", s->name);
         }
         bool had = faccessat(s->directory, "layer", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         int result = store_discard_layer(&s->store, s->directory, err);
@@ -144,7 +145,7 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         }
         if (theirs != digest) {
                 error_set(err, EBUSY, "environment '%s' is running with other rules", s->name);
-                return error_remedy(err, "start it from the same directory without rules of its own, or end its programs first");
+                return error_remedy(err, "start it from the same directory without rules of its own, or `paddock stop %s` first", s->name);
         }
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/ns/user", pid);

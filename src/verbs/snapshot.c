@@ -87,7 +87,7 @@ static int hold_running(struct held *h, const char *name, struct error *err)
 /* Keeps the environment from starting, or finds out how to stop it. `may_run`: one that runs will do. */
 static int hold_still(struct held *h, const char *name, bool may_run, struct error *err)
 {
-        const char *remedy = "a layer cannot be taken away while it is written: end its programs first";
+        const char *remedy = "a layer cannot be taken away while it is written";
         for (int attempt = 0; attempt < 500; attempt++) {
                 int result = store_hold(&h->store, name, h->locks, remedy, err);
                 if (result != -EBUSY || !may_run)
