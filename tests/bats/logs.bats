@@ -49,12 +49,12 @@ logged() { "$PADDOCK" logs web | grep -qE "$1"; }
 }
 
 @test "logs: they are followed until the environment stops, across a rotation" {
-        web '{name: slow, command: "for i in 1 2 3; do echo line $i; sleep 0.3; done; seq -f %0100g 60000; echo last; sleep 100"}'
+        web '{name: slow, command: "for i in 1 2 3; do echo line $i; sleep 0.3; done; for i in 0 1 2; do seq -f %0100g $((i * 20000 + 1)) $((i * 20000 + 20000)); sleep 2; done; echo last; sleep 100"}'
         "$PADDOCK" logs -f web >followed 3>&- 4>&- &
         follower=$!
         children+=("$follower")
         seen() { grep -q 'slow: last' followed; }
-        eventually seen
+        patience=30 eventually seen
         [ -e "$XDG_STATE_HOME/paddock/env/web/log.1" ]
         grep -q 'line 1' followed
         [ "$(grep -c 'slow: 0' followed)" = 60000 ]
