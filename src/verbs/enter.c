@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* 1, 0 or a negative errno, as enter_running(). */
-static int enter_through(int directory, const char *name, char **command, const char *user, struct outcome *outcome, struct error *err)
+static int enter_through(int directory, const char *name, char **command, const char *user, struct outcome *outcome,
+                         struct error *err)
 {
         cleanup_client struct client c;
         int result = client_open(&c, directory, err);
@@ -50,7 +51,8 @@ int enter_running(const char *name, char **command, const char *user, struct out
 {
         cleanup_error struct error missing = ERROR_INIT;
         cleanup_store struct store store = STORE_CLOSED;
-        cleanup_close int directory = store_open_existing(&store, &missing) < 0 ? -1 : store_open_environment(&store, name, &missing);
+        cleanup_close int directory =
+                store_open_existing(&store, &missing) < 0 ? -1 : store_open_environment(&store, name, &missing);
         return directory < 0 ? 0 : enter_through(directory, name, command, user, outcome, err);
 }
 
@@ -76,11 +78,14 @@ static int enter_run(const char *name, char **command, const char *user, struct 
                 return running;
         if (!running) {
                 error_set(err, ESRCH, "environment '%s' is not started", name);
-                return error_remedy(err, "`paddock start %s` starts it; `paddock run -n %s` runs a program in it without that", name,
-                                    name);
+                return error_remedy(
+                        err, "`paddock start %s` starts it; `paddock run -n %s` runs a program in it without that",
+                        name, name);
         }
         if (user) {
-                error_set(err, EBUSY, "environment '%s' was not started, but is run by `paddock run`, where all are who it was run as",
+                error_set(err, EBUSY,
+                          "environment '%s' was not started, but is run by `paddock run`, where all are who it was run "
+                          "as",
                           name);
                 return error_remedy(err, "end its programs, and `paddock start %s`", name);
         }

@@ -5,8 +5,8 @@
 #include "host/host.h"
 #include "verbs/session.h"
 
-/* By the environment's name. 1: it ran, and `outcome` says how it ended; 0: the environment has no warden, or there is none of that
- * name; negative: it could not be. `user` may be NULL, `command` too (the user's shell). */
+/* By the environment's name. 1: it ran, and `outcome` says how it ended; 0: the environment has no warden, or there
+ * is none of that name; negative: it could not be. `user` may be NULL, `command` too (the user's shell). */
 int enter_running(const char *name, char **command, const char *user, struct outcome *outcome, struct error *err);
 
 /* The same for one whose session found out; its locks are let go. Returns 0 or a negative errno. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The verbs that `paddock` does itself, as argp reads them: help, mistakes and abbreviations. What is in order is executed with words
- * that `paddock` understands without argp. */
+/* The verbs that `paddock` does itself, as argp reads them: help, mistakes and abbreviations. What is in order is
+ * executed with words that `paddock` understands without argp. */
 #include "base/cleanup.h"
 #include "verbs/verbs.h"
 
@@ -52,11 +52,16 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 
 int verb_start_words(int argc, char **argv)
 {
-        static const struct argp argp = {NULL, parse_start, "NAME",
-                                         "Start a named environment in the background, with the programs that its description lists "
-                                         "under `run`.\v"
-                                         "It lives until `paddock stop`. `paddock enter` runs programs in it.",
-                                         0, 0, 0};
+        static const struct argp argp = {
+                NULL,
+                parse_start,
+                "NAME",
+                "Start a named environment in the background, with the programs that its description lists "
+                "under `run`.\v"
+                "It lives until `paddock stop`. `paddock enter` runs programs in it.",
+                0,
+                0,
+                0};
         struct words w = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &w))
@@ -101,14 +106,20 @@ static error_t parse_enter(int key, char *arg, struct argp_state *state)
 int verb_enter_words(int argc, char **argv)
 {
         static const struct argp_option options[] = {
-                {"as", 'a', "USER", 0, "be this user of the environment (a name of its /etc/passwd, or a number)", 0}, {0}};
-        static const struct argp argp = {options, parse_enter, "NAME [--] [COMMAND [ARGUMENT...]]",
-                                         "Run a program (your shell, if none is named) in an environment that was started.\v"
-                                         "Any number at a time. It sees what all others there see, and ends with the terminal or "
-                                         "with `paddock stop`.\n\n"
-                                         "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock "
-                                         "failed.",
-                                         0, 0, 0};
+                {"as", 'a', "USER", 0, "be this user of the environment (a name of its /etc/passwd, or a number)", 0},
+                {0}};
+        static const struct argp argp = {
+                options,
+                parse_enter,
+                "NAME [--] [COMMAND [ARGUMENT...]]",
+                "Run a program (your shell, if none is named) in an environment that was started.\v"
+                "Any number at a time. It sees what all others there see, and ends with the terminal or "
+                "with `paddock stop`.\n\n"
+                "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock "
+                "failed.",
+                0,
+                0,
+                0};
         struct words w = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &w))

@@ -100,7 +100,8 @@ static int open_log(int directory, const char *name)
 }
 
 /* Prints what is added, until the environment has stopped. */
-static int follow(struct store *store, const char *name, int directory, const char *log, int file, off_t offset, bool terminal)
+static int follow(struct store *store, const char *name, int directory, const char *log, int file, off_t offset,
+                  bool terminal)
 {
         cleanup_error struct error gone = ERROR_INIT;
         for (bool running = true; running;) {
@@ -110,7 +111,8 @@ static int follow(struct store *store, const char *name, int directory, const ch
                         return EXIT_PADDOCK;
                 /* It has become log.1: all of it was printed, and another one was begun. */
                 cleanup_close int fresh = open_log(directory, log);
-                if (fresh >= 0 && fstat(fresh, &now) == 0 && (file < 0 || fstat(file, &ours) < 0 || now.st_ino != ours.st_ino)) {
+                if (fresh >= 0 && fstat(fresh, &now) == 0 &&
+                    (file < 0 || fstat(file, &ours) < 0 || now.st_ino != ours.st_ino)) {
                         if (file >= 0 && print_from(file, &offset, terminal) < 0)
                                 return EXIT_PADDOCK;
                         if (file >= 0)
@@ -128,15 +130,22 @@ static int follow(struct store *store, const char *name, int directory, const ch
 
 int verb_logs(int argc, char **argv)
 {
-        static const struct argp_option options[] = {{"follow", 'f', NULL, 0, "go on as more is written, until the environment stops", 0},
-                                                     {"lines", 'n', "NUMBER", 0, "the last ones only", 0},
-                                                     {"audit", 'a', NULL, 0, "what became of grants instead, a JSON object a line", 0},
-                                                     {0}};
-        static const struct argp argp = {options, parse, "NAME",
-                                         "Print what the programs that an environment runs in the background wrote on standard output and "
-                                         "error.\v"
-                                         "Each line begins with the time (UTC) and the name of the program. The log has 4 MiB at most; what "
-                                         "is older goes.", 0, 0, 0};
+        static const struct argp_option options[] = {
+                {"follow", 'f', NULL, 0, "go on as more is written, until the environment stops", 0},
+                {"lines", 'n', "NUMBER", 0, "the last ones only", 0},
+                {"audit", 'a', NULL, 0, "what became of grants instead, a JSON object a line", 0},
+                {0}};
+        static const struct argp argp = {
+                options,
+                parse,
+                "NAME",
+                "Print what the programs that an environment runs in the background wrote on standard output and "
+                "error.\v"
+                "Each line begins with the time (UTC) and the name of the program. The log has 4 MiB at most; what "
+                "is older goes.",
+                0,
+                0,
+                0};
         struct request r = {.lines = -1};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

@@ -46,8 +46,8 @@ static void print_one(const struct process *p)
         char user[32], cpu[32];
         unsigned long long seconds = p->cpu / 1000;
         snprintf(cpu, sizeof cpu, "%llu:%02llu.%02llu", seconds / 60, seconds % 60, p->cpu % 1000 / 10);
-        printf("%8d %8d %-12.12s %c %10s %8.1f  %s\n", p->pid, p->inner, user_name_of(p->uid, user, sizeof user), p->state, cpu,
-               (double)p->memory / 1048576, p->command);
+        printf("%8d %8d %-12.12s %c %10s %8.1f  %s\n", p->pid, p->inner, user_name_of(p->uid, user, sizeof user),
+               p->state, cpu, (double)p->memory / 1048576, p->command);
 }
 
 static json_t *json_one(const struct process *p)
@@ -55,8 +55,8 @@ static json_t *json_one(const struct process *p)
         char user[32];
         char state[2] = {p->state};
         json_t *one = json_pack("{s:i, s:i, s:s, s:s, s:f, s:I, s:s}", "pid", p->pid, "inner", p->inner, "user",
-                                user_name_of(p->uid, user, sizeof user), "state", state, "cpu", (double)p->cpu / 1000, "memory",
-                                (json_int_t)p->memory, "command", p->command);
+                                user_name_of(p->uid, user, sizeof user), "state", state, "cpu", (double)p->cpu / 1000,
+                                "memory", (json_int_t)p->memory, "command", p->command);
         if (one && p->uid >= 0)
                 json_object_set_new(one, "uid", json_integer(p->uid));
         return one;
@@ -65,9 +65,15 @@ static json_t *json_one(const struct process *p)
 int verb_ps(int argc, char **argv)
 {
         static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
-        static const struct argp argp = {options, parse, "NAME",
-                                         "Show the processes of an environment: their number outside and inside, the user inside, the "
-                                         "processor time and memory (MiB) that they have used.", 0, 0, 0};
+        static const struct argp argp = {
+                options,
+                parse,
+                "NAME",
+                "Show the processes of an environment: their number outside and inside, the user inside, the "
+                "processor time and memory (MiB) that they have used.",
+                0,
+                0,
+                0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

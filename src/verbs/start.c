@@ -5,9 +5,9 @@
  *      paddock start -- fork --> warden (a session of its own) -- fork --> maker
  *                                   '- init: made by the maker, as the warden's child
  *
- * The maker does all the work of a run: the description, the survey, the plan, the view. What that leaves in memory, and, for
- * real root, in its mount namespace, ends with it; the warden has only what the maker hands over (warden/run.h). The maker also
- * says what goes wrong; the first process waits for one word from the warden.
+ * The maker does all the work of a run: the description, the survey, the plan, the view. What that leaves in memory,
+ * and, for real root, in its mount namespace, ends with it; the warden has only what the maker hands over
+ * (warden/run.h). The maker also says what goes wrong; the first process waits for one word from the warden.
  */
 #include "base/cleanup.h"
 #include "host/living.h"
@@ -39,7 +39,8 @@ static int lock_warden(int directory, int *lock, struct error *err)
 }
 
 /* What the view is, for those who will change it. */
-static int record_view(int directory, const struct system *system, const struct plan *plan, const struct environment *e, struct error *err)
+static int record_view(int directory, const struct system *system, const struct plan *plan, const struct environment *e,
+                       struct error *err)
 {
         struct live live = {.cwd = system->cwd};
         for (size_t i = 0; i < plan->count; i++)
@@ -106,16 +107,31 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         result = listening = host_listen(s->directory, "control", err);
         if (result < 0)
                 return result;
-        struct launch launch = {.plan = &plan, .keep = true, .name = e.name, .state = s->directory, .alive = s->alive, .image = s->image,
-                                .system = &system, .join_user = -1, .join_mount = -1, .join_control = -1, .ready = session_ready,
+        struct launch launch = {.plan = &plan,
+                                .keep = true,
+                                .name = e.name,
+                                .state = s->directory,
+                                .alive = s->alive,
+                                .image = s->image,
+                                .system = &system,
+                                .join_user = -1,
+                                .join_mount = -1,
+                                .join_control = -1,
+                                .ready = session_ready,
                                 .context = s};
         result = record_view(s->directory, &system, &plan, &e, err);
         struct living living;
         if (result == 0)
                 result = host_start(&launch, &living, err);
         if (result == 0) {
-                struct handover h = {.directory = s->directory, .init_socket = living.socket, .listening = listening, .lock = lock,
-                                     .init = living.init, .name = e.name, .environment = &e, .waits = has_grants(s->directory, &e)};
+                struct handover h = {.directory = s->directory,
+                                     .init_socket = living.socket,
+                                     .listening = listening,
+                                     .lock = lock,
+                                     .init = living.init,
+                                     .name = e.name,
+                                     .environment = &e,
+                                     .waits = has_grants(s->directory, &e)};
                 result = warden_hand_over(to_warden, &h, err);
                 close(living.socket);
         }
@@ -175,7 +191,8 @@ static _Noreturn void warden(const char *name, int waiting)
         }
         close(sockets[1]);
         context.maker = pid;
-        int result = pid < 0 ? error_sys(&err, errno, "cannot make a process") : warden_main(sockets[0], started, &context, &err);
+        int result = pid < 0 ? error_sys(&err, errno, "cannot make a process")
+                             : warden_main(sockets[0], started, &context, &err);
         if (result == 0)
                 _exit(0);
         int status = 0;

@@ -130,9 +130,14 @@ static const struct argp_option stop_options[] = {
 
 int verb_stop(int argc, char **argv)
 {
-        static const struct argp argp = {stop_options, parse, "NAME...",
+        static const struct argp argp = {stop_options,
+                                         parse,
+                                         "NAME...",
                                          "End environments and everything that runs in them.\v"
-                                         "Every process gets SIGTERM; what has not ended after the grace is killed.", 0, 0, 0};
+                                         "Every process gets SIGTERM; what has not ended after the grace is killed.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {.grace = GRACE_DEFAULT};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))
@@ -142,7 +147,8 @@ int verb_stop(int argc, char **argv)
 
 int verb_restart(int argc, char **argv)
 {
-        static const struct argp argp = {stop_options, parse, "NAME", "Stop an environment and start it again.", 0, 0, 0};
+        static const struct argp argp = {
+                stop_options, parse, "NAME", "Stop an environment and start it again.", 0, 0, 0};
         struct request r = {.grace = GRACE_DEFAULT, .one = true};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))
@@ -187,12 +193,19 @@ static int wait_for(const struct request *r, struct error *err)
 
 int verb_wait(int argc, char **argv)
 {
-        static const struct argp_option options[] = {{"stopped", 's', NULL, 0, "wait until the environment is stopped", 0}, {0}};
-        static const struct argp argp = {options, parse, "NAME",
-                                         "Wait until the programs that an environment runs in the background have ended for good, or "
-                                         "until it is stopped.\v"
-                                         "Exit status: that of the first of them that failed (128 and the signal, if one ended it), "
-                                         "else 0.", 0, 0, 0};
+        static const struct argp_option options[] = {
+                {"stopped", 's', NULL, 0, "wait until the environment is stopped", 0}, {0}};
+        static const struct argp argp = {
+                options,
+                parse,
+                "NAME",
+                "Wait until the programs that an environment runs in the background have ended for good, or "
+                "until it is stopped.\v"
+                "Exit status: that of the first of them that failed (128 and the signal, if one ended it), "
+                "else 0.",
+                0,
+                0,
+                0};
         struct request r = {.one = true};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

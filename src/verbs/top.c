@@ -89,13 +89,15 @@ static void find_rows(const struct request *r, struct store *store, struct pictu
                 if (!wanted(r, names[i]))
                         continue;
                 const char *state = store_state(store, names[i], &err);
-                cleanup_close int directory = state && strcmp(state, "stopped") != 0 ? store_open_environment(store, names[i], &err) : -1;
+                cleanup_close int directory =
+                        state && strcmp(state, "stopped") != 0 ? store_open_environment(store, names[i], &err) : -1;
                 if (directory < 0)
                         continue;
                 size_t n = session_inits(directory, p->inits + p->init_count, INITS - p->init_count);
                 for (size_t k = 0; k < n; k++)
                         p->owner[p->init_count++] = p->row_count;
-                *vector_add(p->rows, p->row_count, p->row_capacity) = (struct row){.name = memory_string(names[i]), .state = state};
+                *vector_add(p->rows, p->row_count, p->row_capacity) =
+                        (struct row){.name = memory_string(names[i]), .state = state};
         }
         store_list_free(names, count);
 }
@@ -130,7 +132,9 @@ static void take(const struct request *r, struct store *store, struct picture *p
 {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        double seconds = p->taken.tv_sec ? (double)(now.tv_sec - p->taken.tv_sec) + (double)(now.tv_nsec - p->taken.tv_nsec) / 1e9 : 0;
+        double seconds = p->taken.tv_sec ? (double)(now.tv_sec - p->taken.tv_sec) +
+                                                   (double)(now.tv_nsec - p->taken.tv_nsec) / 1e9
+                                         : 0;
         p->taken = now;
         find_rows(r, store, p);
         host_processes_free(p->before, p->before_count);
@@ -174,9 +178,9 @@ static void draw(struct picture *p, size_t width, size_t height, bool terminal, 
         char clock[16];
         time_t now = time(NULL);
         strftime(clock, sizeof clock, "%H:%M:%S", localtime(&now));
-        cleanup_free char *title = memory_format("paddock top  %s  %zu environment%s, %zu process%s%s", clock, p->row_count,
-                                                 p->row_count == 1 ? "" : "s", p->process_count, p->process_count == 1 ? "" : "es",
-                                                 terminal ? "  (q ends)" : "");
+        cleanup_free char *title = memory_format("paddock top  %s  %zu environment%s, %zu process%s%s", clock,
+                                                 p->row_count, p->row_count == 1 ? "" : "s", p->process_count,
+                                                 p->process_count == 1 ? "" : "es", terminal ? "  (q ends)" : "");
         line(screen, width, false, title);
         line(screen, width, terminal, "NAME                     STATE      CPU%   MEMORY  PROCESSES");
         size_t used = 2, most = height > 12 ? height / 2 : 4;
@@ -193,9 +197,10 @@ static void draw(struct picture *p, size_t width, size_t height, bool terminal, 
                 const struct process *one = &p->processes[p->order[i]];
                 const struct row *row = row_of(p, one->init);
                 char user[32];
-                cleanup_free char *text = memory_format("%8d %8d %-12.12s %-10.10s %c %6.1f %8.1f %s", one->pid, one->inner,
-                                                        row ? row->name : "-", user_name_of(one->uid, user, sizeof user), one->state,
-                                                        p->cpu[p->order[i]], (double)one->memory / 1048576, one->command);
+                cleanup_free char *text =
+                        memory_format("%8d %8d %-12.12s %-10.10s %c %6.1f %8.1f %s", one->pid, one->inner,
+                                      row ? row->name : "-", user_name_of(one->uid, user, sizeof user), one->state,
+                                      p->cpu[p->order[i]], (double)one->memory / 1048576, one->command);
                 line(screen, width, false, text);
         }
 }
@@ -274,10 +279,16 @@ int verb_top(int argc, char **argv)
                 {"delay", 'd', "SECONDS", 0, "between two pictures (2)", 0},
                 {"count", 'n', "NUMBER", 0, "end after so many pictures; one, if the output is no terminal", 0},
                 {0}};
-        static const struct argp argp = {options, parse, "[NAME...]",
-                                         "Watch the environments that run, and their processes.\v"
-                                         "Those that use the processor most stand first. CPU% is of one processor, memory is in MiB. "
-                                         "q ends it.", 0, 0, 0};
+        static const struct argp argp = {
+                options,
+                parse,
+                "[NAME...]",
+                "Watch the environments that run, and their processes.\v"
+                "Those that use the processor most stand first. CPU% is of one processor, memory is in MiB. "
+                "q ends it.",
+                0,
+                0,
+                0};
         struct request r = {.delay = 2, .rounds = -1};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

@@ -20,7 +20,8 @@ int client_open(struct client *c, int directory, struct error *err)
         c->received = memory_grow(NULL, MESSAGE_LIMIT, 1);
         cleanup_close int proof = host_own_namespace();
         message_number(client_begin(c, MESSAGE_HELLO), TAG_VERSION, MESSAGE_VERSION);
-        int result = proof < 0 ? error_sys(err, -proof, "cannot open /proc/self/ns/user") : client_call(c, &proof, 1, err);
+        int result =
+                proof < 0 ? error_sys(err, -proof, "cannot open /proc/self/ns/user") : client_call(c, &proof, 1, err);
         if (result < 0)
                 client_close(c);
         if (result == -EPIPE || result == -ECONNRESET) { /* it was just ending */
@@ -68,8 +69,11 @@ int client_receive(struct client *c, int timeout, struct error *err)
                 if (n < 0)
                         return error_sys(err, -n, "cannot hear the warden");
                 if (message_parse(&c->answer, c->received, (size_t)n) < 0)
-                        return error_set(err, EPROTO, "the warden speaks another version (%u): stop the environment with the paddock "
-                                                      "that started it", message_version(&c->answer));
+                        return error_set(
+                                err, EPROTO,
+                                "the warden speaks another version (%u): stop the environment with the paddock "
+                                "that started it",
+                                message_version(&c->answer));
                 return 1;
         }
 }

@@ -15,14 +15,15 @@ struct client {
 #define CLIENT_CLOSED ((struct client){.socket = -1})
 #define cleanup_client __attribute__((cleanup(client_close)))
 
-/* Connects to the warden of the environment whose directory is open. -ECONNREFUSED or -ENOENT, with no message, when there is none. */
+/* Connects to the warden of the environment whose directory is open. -ECONNREFUSED or -ENOENT, with no message, when
+ * there is none. */
 int client_open(struct client *c, int directory, struct error *err);
 void client_close(struct client *c);
 
 /* Begins a request; fields are added to what it returns. */
 struct message_out *client_begin(struct client *c, enum message_type type);
-/* Sends it, and waits for the first answer. 1: there is one, in c->answer; an error that it tells is returned. -EPIPE: the warden ended.
- * What the warden says unasked meanwhile is passed over. */
+/* Sends it, and waits for the first answer. 1: there is one, in c->answer; an error that it tells is returned.
+ * -EPIPE: the warden ended. What the warden says unasked meanwhile is passed over. */
 int client_call(struct client *c, const int *fds, size_t count, struct error *err);
 /* After an answer with MESSAGE_MORE: the next one. 0: there is none. */
 int client_next(struct client *c, struct error *err);

@@ -2,8 +2,9 @@
 /*
  * The log of what runs in the background: `log` and `log.1` in the environment's directory.
  *
- * A line is "TIME NAME: what the program wrote"; longer ones are cut into several. When `log` has half of the limit it becomes
- * `log.1`, so that both together never have more. Programs write into pipes; when they write faster than the disk they wait.
+ * A line is "TIME NAME: what the program wrote"; longer ones are cut into several. When `log` has half of the limit
+ * it becomes `log.1`, so that both together never have more. Programs write into pipes; when they write faster than
+ * the disk they wait.
  */
 #include "warden/inner.h"
 
@@ -61,8 +62,8 @@ void log_line(struct log *log, const char *name, const char *line, size_t length
         if (log->lost) {
                 uint64_t lost = log->lost;
                 log->lost = 0;
-                int n = snprintf(text, sizeof text, "%s paddock: %llu bytes were lost: the log could not be written\n", when,
-                                 (unsigned long long)lost);
+                int n = snprintf(text, sizeof text, "%s paddock: %llu bytes were lost: the log could not be written\n",
+                                 when, (unsigned long long)lost);
                 write_line(log, text, (size_t)n);
                 log->lost += log->lost ? lost : 0;
         }
@@ -82,7 +83,8 @@ int log_feed(struct warden *w, const char *name)
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
         fcntl(ends[0], F_SETFL, O_RDONLY | O_NONBLOCK);
-        *vector_add(w->feeds, w->feed_count, w->feed_capacity) = (struct feed){.fd = ends[0], .name = memory_string(name)};
+        *vector_add(w->feeds, w->feed_count, w->feed_capacity) =
+                (struct feed){.fd = ends[0], .name = memory_string(name)};
         return ends[1];
 }
 

@@ -10,10 +10,13 @@ struct field {
         uint16_t tag, length;
 };
 
-void message_begin(struct message_out *m, void *data, size_t room, enum message_type type, unsigned flags, uint32_t serial)
+void message_begin(struct message_out *m, void *data, size_t room, enum message_type type, unsigned flags,
+                   uint32_t serial)
 {
         *m = (struct message_out){.data = data, .room = room < MESSAGE_LIMIT ? room : MESSAGE_LIMIT};
-        struct message_header header = {.magic = MESSAGE_MAGIC | MESSAGE_VERSION, .type = (uint16_t)type, .flags = (uint16_t)flags,
+        struct message_header header = {.magic = MESSAGE_MAGIC | MESSAGE_VERSION,
+                                        .type = (uint16_t)type,
+                                        .flags = (uint16_t)flags,
                                         .serial = serial};
         m->full = m->room < sizeof header;
         if (m->full)
@@ -153,7 +156,8 @@ int message_error(const struct message *m, struct error *err)
         uint64_t code = 0;
         if (m->header.type != MESSAGE_ERROR || !message_get_number(m, TAG_CODE, &code) || code == 0 || code > 4095)
                 code = EPROTO;
-        cleanup_free char *text = message_get_text(m, TAG_TEXT, ERROR_TEXT), *remedy = message_get_text(m, TAG_REMEDY, ERROR_TEXT);
+        cleanup_free char *text = message_get_text(m, TAG_TEXT, ERROR_TEXT),
+                          *remedy = message_get_text(m, TAG_REMEDY, ERROR_TEXT);
         error_set(err, (int)code, "%s", text ? text : "the warden gave no reason");
         return remedy ? error_remedy(err, "%s", remedy) : -err->code;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What runs in the environment by the warden's word: the programs of `run:`, started again as their policy says, and those that
- * somebody entered with, of which it knows only that they are there.
+ * What runs in the environment by the warden's word: the programs of `run:`, started again as their policy says, and
+ * those that somebody entered with, of which it knows only that they are there.
  */
 #include "warden/inner.h"
 
@@ -125,7 +125,8 @@ static void program_ended(struct warden *w, struct program *p, int status)
                 int64_t pause = p->attempt < 9 ? (int64_t)PAUSE_FIRST << p->attempt : PAUSE_LAST;
                 p->due = now + (pause < PAUSE_LAST ? pause : PAUSE_LAST);
                 p->attempt++;
-                n = snprintf(line, sizeof line, "[%s; it is started again in %.1f s]", how, (double)(p->due - now) / 1000);
+                n = snprintf(line, sizeof line, "[%s; it is started again in %.1f s]", how,
+                             (double)(p->due - now) / 1000);
         } else {
                 n = snprintf(line, sizeof line, "[%s]", how);
         }
@@ -138,8 +139,8 @@ void sessions_enter(struct warden *w, struct asker asker, const struct message *
 {
         cleanup_error struct error err = ERROR_INIT;
         uint64_t streams = 0, terminal = 0;
-        bool good = message_get_number(m, TAG_STREAMS, &streams) && message_get_number(m, TAG_TERMINAL, &terminal) && streams < 8 &&
-                    terminal < 4 && count == 2 + (size_t)__builtin_popcountll(streams);
+        bool good = message_get_number(m, TAG_STREAMS, &streams) && message_get_number(m, TAG_TERMINAL, &terminal) &&
+                    streams < 8 && terminal < 4 && count == 2 + (size_t)__builtin_popcountll(streams);
         if (w->stopping) {
                 error_set(&err, ESHUTDOWN, "environment '%s' is stopping", w->name);
         } else if (!good) {

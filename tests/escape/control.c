@@ -23,13 +23,15 @@ static int hello(const char *path, const char *namespace)
         int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), proof = open(namespace, O_RDONLY);
         if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
                 return 1;
-        struct hello message = {.magic = 0x6b647001, .type = 1, .serial = 1, .length = 12, .tag = 1, .size = 8, .version = 1};
+        struct hello message = {
+                .magic = 0x6b647001, .type = 1, .serial = 1, .length = 12, .tag = 1, .size = 8, .version = 1};
         struct iovec iov = {&message, sizeof message};
         union {
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
         } control = {0};
-        struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct msghdr header = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
         control.header.cmsg_len = CMSG_LEN(sizeof(int));
@@ -53,7 +55,8 @@ int main(int argc, char **argv)
 {
         if (argc != 2)
                 return 2;
-        static const char *const namespaces[] = {"/proc/self/ns/user", "/proc/1/ns/user", "/proc/self/ns/net", "/dev/null", "/none"};
+        static const char *const namespaces[] = {"/proc/self/ns/user", "/proc/1/ns/user", "/proc/self/ns/net",
+                                                 "/dev/null", "/none"};
         int reached = 1;
         for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
                 reached &= hello(argv[1], namespaces[i]);

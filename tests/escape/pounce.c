@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * pounce SECONDS: waits for processes of paddock's that are about to become programs here, and tries to get hold of them before
- * exec: by ptrace, /proc/PID/{fd,root,cwd,mem,environ,exe}, their descriptors, and memory. Prints what worked.
+ * pounce SECONDS: waits for processes of paddock's that are about to become programs here, and tries to get hold of
+ * them before exec: by ptrace, /proc/PID/{fd,root,cwd,mem,environ,exe}, their descriptors, and memory. Prints what
+ * worked.
  *
  * A process of paddock's is known by its name, which exec replaces.
  */
@@ -38,15 +39,16 @@ static void got(int pid, const char *what)
 
 static void pounce(int pid)
 {
-        static const char *const files[] = {"mem", "environ", "maps", "fd/0", "fd/3", "root/etc/passwd", "cwd/.", "exe", "ns/user"};
+        static const char *const files[] = {"mem",   "environ", "maps",   "fd/0", "fd/3", "root/etc/passwd",
+                                            "cwd/.", "exe",     "ns/user"};
         char path[64];
         for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
                 snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
                 int fd = open(path, O_RDONLY | O_NONBLOCK);
                 char byte;
                 /* The files of one that is just ending can be opened, and are empty. */
-                bool holds = fd >= 0 && (strchr(files[i], '/') || strcmp(files[i], "exe") == 0 || strcmp(files[i], "mem") == 0 ||
-                                         read(fd, &byte, 1) == 1);
+                bool holds = fd >= 0 && (strchr(files[i], '/') || strcmp(files[i], "exe") == 0 ||
+                                         strcmp(files[i], "mem") == 0 || read(fd, &byte, 1) == 1);
                 if (holds)
                         got(pid, files[i]);
                 if (fd >= 0)

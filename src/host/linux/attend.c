@@ -2,12 +2,12 @@
 /*
  * From a clone of init to a program of a started environment, and the attendant of one that somebody entered with.
  *
- * The attendant is to such a program what init is to that of `run`: leader of its session, holder of its terminal, and the one
- * that its paddock outside speaks with. It is in init's namespaces, out of reach for ptrace; programs may kill it, as they may kill
- * each other, and lose the terminal by that.
+ * The attendant is to such a program what init is to that of `run`: leader of its session, holder of its terminal,
+ * and the one that its paddock outside speaks with. It is in init's namespaces, out of reach for ptrace; programs
+ * may kill it, as they may kill each other, and lose the terminal by that.
  *
- * Whatever will be a program is undumpable from its first instruction to exec: it enters namespaces in which hostile programs
- * live, and holds descriptors from outside until then (CVE-2016-9962).
+ * Whatever will be a program is undumpable from its first instruction to exec: it enters namespaces in which hostile
+ * programs live, and holds descriptors from outside until then (CVE-2016-9962).
  */
 #include "host/linux/keep.h"
 
@@ -50,7 +50,8 @@ static void set_signals(const struct payload *p)
 }
 
 /* Becomes the program. `streams` are copies of those standard descriptors that p->what keeps. */
-static _Noreturn void become(struct keep *k, struct payload *p, int session, int terminal, bool foreground, const int streams[3])
+static _Noreturn void become(struct keep *k, struct payload *p, int session, int terminal, bool foreground,
+                             const int streams[3])
 {
         cleanup_error struct error err = ERROR_INIT;
         const struct launch *launch = k->birth->launch;
@@ -102,7 +103,8 @@ struct attendance {
         pid_t program;
 };
 
-/* News of its children: the program, and whatever it left to us before it ended. Returns true when the program has ended. */
+/* News of its children: the program, and whatever it left to us before it ended. Returns true when the program has
+ * ended. */
 static bool hear(const struct attendance *a)
 {
         int status;

@@ -2,10 +2,11 @@
 /*
  * The control socket: made, connected to, and who may.
  *
- * A program inside may have the same user id, and then SO_PEERCRED tells nothing. Two things are asked for, each of which holds
- * alone: the process lives in our own process space (its NSpid has one number, or as many as ours, and a process in a space below
- * has more); and it has a descriptor of our user namespace, which the kernel gives to nobody in a namespace below (it opens its own
- * alone, and neither ioctl_ns(2) nor /proc leads up). Neither needs the right to ptrace, which the warden gives up.
+ * A program inside may have the same user id, and then SO_PEERCRED tells nothing. Two things are asked for, each of
+ * which holds alone: the process lives in our own process space (its NSpid has one number, or as many as ours, and a
+ * process in a space below has more); and it has a descriptor of our user namespace, which the kernel gives to
+ * nobody in a namespace below (it opens its own alone, and neither ioctl_ns(2) nor /proc leads up). Neither needs
+ * the right to ptrace, which the warden gives up.
  */
 #include "host/living.h"
 

@@ -34,8 +34,8 @@ static uint64_t ignored_signals(void)
         return ignored;
 }
 
-/* The standard descriptors go along, those that others opened for reading on read-only mounts (inherit.h). Of others there are none:
- * what enters an environment brings nothing that could be lost there. */
+/* The standard descriptors go along, those that others opened for reading on read-only mounts (inherit.h). Of others
+ * there are none: what enters an environment brings nothing that could be lost there. */
 static int take_streams(struct entering *e, struct own *own, struct payload *p, struct error *err)
 {
         struct inherit *inherit = &own->inherit;
@@ -63,9 +63,11 @@ int host_enter_prepare(struct entering *e, char **argv, const char *user, struct
         *e = (struct entering){.session = -1, .payload = -1};
         struct own *own = e->own = memory_new(sizeof *own);
         struct watch *w = &own->watch;
-        *w = (struct watch){.terminal = TERMINAL_NONE, .status = -1, .exit_code = 125, .socket = -1, .signals = -1, .control = -1};
+        *w = (struct watch){
+                .terminal = TERMINAL_NONE, .status = -1, .exit_code = 125, .socket = -1, .signals = -1, .control = -1};
         cleanup_free char *cwd = getcwd(NULL, 0);
-        struct payload p = {.argv = argv, .variables = environ, .cwd = cwd, .user = (char *)user, .ignored = ignored_signals()};
+        struct payload p = {
+                .argv = argv, .variables = environ, .cwd = cwd, .user = (char *)user, .ignored = ignored_signals()};
         int result = take_streams(e, own, &p, err);
         if (result < 0)
                 return result;

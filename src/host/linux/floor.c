@@ -16,7 +16,8 @@ static const struct {
 } kinds[FLOOR_COUNT] = {{"user", CLONE_NEWUSER}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET},
                         {"mnt", CLONE_NEWNS}};
 
-/* The child that the namespaces are made with: settles in them, says so, and stays until init has them. Nobody else lives there yet. */
+/* The child that the namespaces are made with: settles in them, says so, and stays until init has them. Nobody else
+ * lives there yet. */
 static _Noreturn void settle(struct birth *birth, int words, int mapped)
 {
         cleanup_error struct error err = ERROR_INIT;
@@ -65,8 +66,9 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
         if (child < 0) {
                 error_sys(err, errno, "cannot make the namespaces of the programs");
                 if (err->code == ENOSPC || err->code == EUSERS)
-                        error_remedy(err, "a limit on namespaces is reached: see user.max_user_namespaces and the others "
-                                          "(sysctl), or too many environments lie inside each other (32)");
+                        error_remedy(err,
+                                     "a limit on namespaces is reached: see user.max_user_namespaces and the others "
+                                     "(sysctl), or too many environments lie inside each other (32)");
                 return -err->code;
         }
         close(steal_fd(&theirs));
@@ -79,7 +81,8 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
         ssize_t n = result < 0 ? 0 : read(ours, answer, sizeof answer - 1);
         answer[n > 0 ? n : 0] = '\0';
         if (result == 0 && answer[0] != 'y')
-                result = error_set(err, EIO, "%s", answer[0] ? answer + 1 : "the namespaces of the programs could not be made");
+                result = error_set(err, EIO, "%s",
+                                   answer[0] ? answer + 1 : "the namespaces of the programs could not be made");
         if (result == 0)
                 result = open_all(child, floor, network, err);
         close(steal_fd(&ours));

@@ -3,7 +3,7 @@
  * What the warden gives up after its set-up, stage by stage.
  *
  *   descriptors   standard ones lead to /dev/null (whoever starts it sees to that)
- *   privileges    no_new_privs; real root keeps CAP_KILL, for init has other ids, and CAP_DAC_OVERRIDE, for so has the directory
+ *   privileges    no_new_privs; real root keeps CAP_KILL and CAP_DAC_OVERRIDE, for init and the directory have other ids
  *   file system   Landlock: the environment's directory, and reading of /proc
  *   system calls  seccomp: waiting, sockets, that directory, clocks, memory, signals; nothing is executed, traced or mounted
  *
@@ -59,7 +59,8 @@ static int limit_files(int kept, struct error *err)
         long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, KERNEL_LANDLOCK_CREATE_VERSION);
         if (abi < 1)
                 return 0;
-        struct kernel_landlock_ruleset rules = {.handled_access_fs = abi >= 3 ? (1ULL << 15) - 1 : abi == 2 ? (1ULL << 14) - 1 : (1ULL << 13) - 1};
+        const int rights = abi >= 3 ? 15 : abi == 2 ? 14 : 13; /* how many this kernel knows */
+        struct kernel_landlock_ruleset rules = {.handled_access_fs = (1ULL << rights) - 1};
         cleanup_close int set = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
         cleanup_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         struct beneath own = {.allowed = (ACCESS_WRITE_FILE | ACCESS_READ_FILE | ACCESS_READ_DIR | ACCESS_REMOVE_FILE |
@@ -85,16 +86,19 @@ static int limit_files(int kept, struct error *err)
 /* Both C libraries, and both processors: calls that one of them does not have are left out. */
 static const int allowed[] = {
         SYS_ppoll, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_close, SYS_fstat, SYS_statx,
-        SYS_lseek, SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_flock, SYS_fcntl, SYS_dup, SYS_dup3, SYS_pipe2, SYS_openat, SYS_newfstatat,
+        SYS_lseek, SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_flock, SYS_fcntl, SYS_dup, SYS_dup3, SYS_pipe2,
+        SYS_openat, SYS_newfstatat,
         SYS_unlinkat, SYS_renameat2, SYS_faccessat, SYS_readlinkat,
         SYS_socketpair, SYS_accept4, SYS_sendmsg, SYS_recvmsg, SYS_sendto, SYS_recvfrom, SYS_getsockopt, SYS_shutdown,
         SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise,
         SYS_clock_gettime, SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall,
-        SYS_kill, SYS_wait4, SYS_waitid, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid,
-        SYS_getgid, SYS_getegid, SYS_exit, SYS_exit_group, SYS_futex, SYS_getrandom, SYS_umask, SYS_prctl, SYS_tgkill, SYS_sched_yield,
+        SYS_kill, SYS_wait4, SYS_waitid, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigreturn, SYS_getpid, SYS_gettid,
+        SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_exit, SYS_exit_group, SYS_futex, SYS_getrandom, SYS_umask,
+        SYS_prctl, SYS_tgkill, SYS_sched_yield,
         SYS_close_range,
 #ifdef __x86_64__
-        SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_unlink, SYS_rename, SYS_renameat, SYS_access, SYS_readlink, SYS_pipe, SYS_dup2,
+        SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_unlink, SYS_rename, SYS_renameat, SYS_access, SYS_readlink, SYS_pipe,
+        SYS_dup2,
 #endif
 };
 #define ALLOWED (sizeof allowed / sizeof *allowed)

@@ -33,8 +33,13 @@ static void add(struct text *t, const char *s)
 
 int payload_seal(const struct payload *p, struct error *err)
 {
-        struct head head = {.magic = PAYLOAD_MAGIC, .argc = count_of(p->argv), .envc = count_of(p->variables), .umask = p->umask,
-                            .mask = p->mask, .ignored = p->ignored, .what = {p->what[0], p->what[1], p->what[2]}};
+        struct head head = {.magic = PAYLOAD_MAGIC,
+                            .argc = count_of(p->argv),
+                            .envc = count_of(p->variables),
+                            .umask = p->umask,
+                            .mask = p->mask,
+                            .ignored = p->ignored,
+                            .what = {p->what[0], p->what[1], p->what[2]}};
         cleanup_text struct text t = {0};
         text_add_bytes(&t, (const char *)&head, sizeof head);
         add(&t, p->cwd);
@@ -47,7 +52,8 @@ int payload_seal(const struct payload *p, struct error *err)
                 add(&t, p->variables[i]);
         if (t.length > PAYLOAD_LIMIT)
                 return error_sys(err, E2BIG, "the arguments and variables");
-        cleanup_close int fd = (int)syscall(SYS_memfd_create, "paddock-payload", 3 /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+        cleanup_close int fd =
+                (int)syscall(SYS_memfd_create, "paddock-payload", 3 /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
         if (fd < 0)
                 return error_sys(err, errno, "cannot make a memory file");
         for (size_t done = 0; done < t.length;) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What is to run in a living environment: from the paddock outside, as a sealed memory file, to the process that becomes the program.
+ * What is to run in a living environment: from the paddock outside, as a sealed memory file, to the process that
+ * becomes the program.
  *
- * The file, numbers as the machine has them: PAYLOAD_MAGIC, how many arguments, how many variables, the umask (4 bytes each); the signal
- * mask, the ignored signals (8 each, bit N-1 for signal N); one byte (enum inherit_what) for each standard descriptor, and one
- * that is 0. Then texts, each with a NUL: the working directory, the user (empty: as the environment has it), the names of standard
- * descriptors 0, 1 and 2 that are directories, the arguments, the variables. Nothing follows.
+ * The file, numbers as the machine has them: PAYLOAD_MAGIC, how many arguments, how many variables, the umask (4
+ * bytes each); the signal mask, the ignored signals (8 each, bit N-1 for signal N); one byte (enum inherit_what) for
+ * each standard descriptor, and one that is 0. Then texts, each with a NUL: the working directory, the user (empty:
+ * as the environment has it), the names of standard descriptors 0, 1 and 2 that are directories, the arguments, the
+ * variables. Nothing follows.
  */
 #pragma once
 

@@ -56,7 +56,8 @@ static struct seen *look(size_t *count)
                 char stat[1024];
                 int pid = atoi(entry->d_name);
                 if (pid > 0 && read_proc(pid, "stat", stat, sizeof stat))
-                        *vector_add(all, *count, capacity) = (struct seen){.pid = pid, .parent = (int)stat_field(stat, 4)};
+                        *vector_add(all, *count, capacity) =
+                                (struct seen){.pid = pid, .parent = (int)stat_field(stat, 4)};
         }
         if (*count)
                 qsort(all, *count, sizeof *all, by_pid);
@@ -91,7 +92,8 @@ static long id_inside(int pid, unsigned long outside)
         char *rest = map;
         for (char *line; (line = strsep(&rest, "\n"));) {
                 unsigned long inner, outer, count;
-                if (sscanf(line, "%lu %lu %lu", &inner, &outer, &count) == 3 && outside >= outer && outside - outer < count)
+                if (sscanf(line, "%lu %lu %lu", &inner, &outer, &count) == 3 && outside >= outer &&
+                    outside - outer < count)
                         return (long)(inner + outside - outer);
         }
         return -1;
@@ -110,7 +112,8 @@ static char *command_of(int pid, const char *stat)
         if (length)
                 return text_escape(line);
         const char *open = strchr(stat, '('), *close = strrchr(stat, ')');
-        snprintf(line, sizeof line, "[%.*s]", open && close > open ? (int)(close - open - 1) : 1, open ? open + 1 : "?");
+        snprintf(line, sizeof line, "[%.*s]", open && close > open ? (int)(close - open - 1) : 1,
+                 open ? open + 1 : "?");
         return text_escape(line);
 }
 

@@ -52,7 +52,12 @@ int host_start(const struct launch *launch, struct living *living, struct error 
         memset(inherit.what, INHERIT_CLOSE, sizeof inherit.what);
         inherit.highest = -1;
         inherit.reopen = false;
-        struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(), .parent = -1, .control = -1,
+        struct birth birth = {.launch = launch,
+                              .inherit = &inherit,
+                              .uid = geteuid(),
+                              .gid = getegid(),
+                              .parent = -1,
+                              .control = -1,
                               .umask = umask(0)};
         watch_signals(&all);
         kernel_signal_mask(SIG_BLOCK, &all, &before); /* init's for good: nothing from inside may reach it */
@@ -132,8 +137,8 @@ int host_leave(int kept)
 {
         setsid();
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (kept != 3 && dup2(kept, 3) < 0) || fcntl(3, F_SETFD, FD_CLOEXEC) < 0 ||
-            close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
+        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (kept != 3 && dup2(kept, 3) < 0) ||
+            fcntl(3, F_SETFD, FD_CLOEXEC) < 0 || close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
                 return -errno;
         static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTTOU, SIGTTIN, SIGTSTP};
         for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)

@@ -2,8 +2,8 @@
 /*
  * To be one of the users that an environment has, as its /etc/passwd and /etc/group name them.
  *
- * Both files are the program's as much as ours: what they say decides only who one is inside. The C library is not asked, since
- * a statically linked one knows these files alone, and the other asks servers inside.
+ * Both files are the program's as much as ours: what they say decides only who one is inside. The C library is not
+ * asked, since a statically linked one knows these files alone, and the other asks servers inside.
  */
 #include "host/linux/keep.h"
 
@@ -88,11 +88,13 @@ static size_t find_groups(char *group, const char *name, gid_t *groups)
 
 int user_become(const char *name, struct error *err)
 {
-        cleanup_free char *passwd = read_whole("/etc/passwd"), *group = read_whole("/etc/group"), *shown = text_escape(name);
+        cleanup_free char *passwd = read_whole("/etc/passwd"), *group = read_whole("/etc/group"),
+                          *shown = text_escape(name);
         struct account a = {0};
         if (!passwd || !find_account(passwd, name, &a)) {
                 error_set(err, ENOENT, "there is no user '%s' inside", shown);
-                return error_remedy(err, "/etc/passwd inside names those that there are; a number works without a name");
+                return error_remedy(err,
+                                    "/etc/passwd inside names those that there are; a number works without a name");
         }
         if (a.uid != geteuid() || a.gid != getegid()) {
                 gid_t groups[GROUP_LIMIT + 1] = {(gid_t)a.gid};
@@ -100,8 +102,9 @@ int user_become(const char *name, struct error *err)
                 if (setgroups(count, groups) < 0 || setresgid((gid_t)a.gid, (gid_t)a.gid, (gid_t)a.gid) < 0 ||
                     setresuid((uid_t)a.uid, (uid_t)a.uid, (uid_t)a.uid) < 0) {
                         error_sys(err, errno, "cannot become '%s' (user %lu, group %lu) inside", shown, a.uid, a.gid);
-                        return error_remedy(err, "an environment has one user only, unless it was made with `--as root` and "
-                                                 "there are ids for others (`paddock doctor`)");
+                        return error_remedy(err,
+                                            "an environment has one user only, unless it was made with `--as root` and "
+                                            "there are ids for others (`paddock doctor`)");
                 }
         }
         setenv("HOME", a.home && a.home[0] ? a.home : "/", 1);

@@ -21,8 +21,9 @@ void watch_signals(sigset_t *set)
                 sigdelset(set, never[i]);
 }
 
-/* Stops this process as `signal` would have stopped the program, and returns when it is continued. The group goes along when
- * a key stopped the program that only the inner terminal saw, because the key was meant for the whole job. */
+/* Stops this process as `signal` would have stopped the program, and returns when it is continued. The group goes
+ * along when a key stopped the program that only the inner terminal saw, because the key was meant for the whole
+ * job. */
 static void stop_like(struct watch *w, int signal)
 {
         bool was_raw = w->terminal.raw;

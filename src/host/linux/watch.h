@@ -2,9 +2,9 @@
 /*
  * The paddock outside, while a program runs inside: passes on signals and the terminal, and waits.
  *
- * It must seem not to be there. A signal sent to it reaches the program; a key that the outer terminal turned into a signal
- * reaches the program's whole group, as it would have; when the program stops, paddock stops, and when it is continued, so
- * is the program.
+ * It must seem not to be there. A signal sent to it reaches the program; a key that the outer terminal turned into a
+ * signal reaches the program's whole group, as it would have; when the program stops, paddock stops, and when it is
+ * continued, so is the program.
  */
 #pragma once
 
