@@ -378,9 +378,10 @@ int verb_view(int argc, char **argv)
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))
                 return EXIT_PADDOCK;
-        cleanup_free char **words = r.words;
         cleanup_error struct error err = ERROR_INIT;
-        if (view(&r, &err) >= 0)
+        int result = view(&r, &err);
+        free(r.words);
+        if (result >= 0)
                 return 0;
         error_print(stderr, &err);
         return EXIT_PADDOCK;
