@@ -16,7 +16,8 @@
 #define NAMES 512U        /* for a beginning */
 #define DOUBLED 5U        /* so often at most */
 
-/* Somebody goes through `node`: counts it in the directory above, and that one in those above it if it is the first there. */
+/* Somebody goes through `node`: counts it in the directory above, and that one in those above it if it is the first
+ * there. */
 static void count(struct mirror *m, const struct node *node, size_t counter)
 {
         struct node *above = node_parent(&m->tree, node);
@@ -53,7 +54,8 @@ static void walk(struct mirror *m, const struct node *node, char order)
         bool crowded = m->tree.count > m->node_limit / 2;
         if (!path)
                 return;
-        /* Who lists is served a directory at a time anyway: that somebody else does it takes time only off another processor. */
+        /* Who lists is served a directory at a time anyway: that somebody else does it takes time only off another
+         * processor. */
         bool worth = order == 'n' || serve_is_quiet(m);
         if (often >= SEVERAL && !crowded && worth)
                 control_walk(m, order, NAMES << (often - SEVERAL < DOUBLED ? often - SEVERAL : DOUBLED), up, name);
@@ -83,7 +85,8 @@ void ahead_listing(struct mirror *m, uint64_t directory, pid_t pid, unsigned cha
         bool asked = pid && pid == atomic_load(&m->lister);
         pthread_mutex_lock(&m->tree.lock);
         struct node *node = node_find(&m->tree, directory);
-        if (node && node->watch > 0 && !asked && !node->complete) { /* if it is listed already, the walker has caught up */
+        if (node && node->watch > 0 && !asked &&
+            !node->complete) { /* if it is listed already, the walker has caught up */
                 if (!node->listed)
                         count(m, node, offsetof(struct node, walked));
                 walk(m, node, 'w');

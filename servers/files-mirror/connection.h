@@ -2,8 +2,8 @@
 /*
  * The connection to the kernel, by way of libfuse.
  *
- * libfuse before 3.17 does not tell the kernel FUSE_PARALLEL_DIROPS, whoever wants it. Without it one lookup, or one listing, is
- * under way in a directory at a time, and a lister that looks ahead waits for those it looks ahead of.
+ * libfuse before 3.17 does not tell the kernel FUSE_PARALLEL_DIROPS, whoever wants it. Without it one lookup, or one
+ * listing, is under way in a directory at a time, and a lister that looks ahead waits for those it looks ahead of.
  */
 #pragma once
 

@@ -45,7 +45,8 @@ static void give_device(const struct mirror *m)
         union {
                 struct cmsghdr header;
                 char room[CMSG_SPACE(sizeof(int))];
-        } ancillary = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof device)}};
+        } ancillary = {
+                .header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof device)}};
         memcpy(CMSG_DATA(&ancillary.header), &device, sizeof device);
         struct iovec part = {(char[]){'g'}, 1};
         const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary,

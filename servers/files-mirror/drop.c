@@ -72,8 +72,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
         return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* The time of the last change of a directory; 0 when it is so recent that the next change may have the same one, or when it
- * cannot be told. */
+/* The time of the last change of a directory; 0 when it is so recent that the next change may have the same one, or
+ * when it cannot be told. */
 static struct timespec changed(int fd)
 {
         struct stat st;

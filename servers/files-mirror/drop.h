@@ -2,13 +2,13 @@
 /*
  * The names that overlays above keep, and when they are to be dropped.
  *
- * Theory of operation. An overlay asks again about names that it knows (the mirror's answer has a time), but never about
- * names that were not there. Init can drop them all together (control.h, 's'), which takes milliseconds when they are
- * many: not more often than DROP_PAUSE, however often somebody inside asks for what is gone.
+ * Theory of operation. An overlay asks again about names that it knows (the mirror's answer has a time), but never
+ * about names that were not there. Init can drop them all together (control.h, 's'), which takes milliseconds when they
+ * are many: not more often than DROP_PAUSE, however often somebody inside asks for what is gone.
  *
- * In a directory that is watched, an event says when that is needed. The others in which something was said not to exist
- * are looked at once a second: has their time changed? By a thread of its own, because it may be held up by a file system
- * that does not answer.
+ * In a directory that is watched, an event says when that is needed. The others in which something was said not to
+ * exist are looked at once a second: has their time changed? By a thread of its own, because it may be held up by a
+ * file system that does not answer.
  */
 #pragma once
 

@@ -320,7 +320,8 @@ int look_name(struct mirror *m, int fd, const struct rule_point *rule, const cha
         for (int tries = 0; result == -ESTALE && tries < 8; tries++) { /* again when it was replaced meanwhile */
                 *seen = (struct seen){.rule = rules_below(rule, name), .kept = KEPT_UNWATCHED};
                 if (fstatat(fd, name, &seen->st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-                        return errno == EACCES ? -ENOENT : -errno; /* in a directory that may be listed and not entered */
+                        return errno == EACCES ? -ENOENT
+                                               : -errno; /* in a directory that may be listed and not entered */
                 result = judge(m, fd, name, seen);
         }
         return result;

@@ -101,7 +101,8 @@ int main(int argc, char **argv)
                                          "Shows a directory tree with its owners as an environment's.",
                                          0, 0, 0};
         cleanup_error struct error err = ERROR_INIT;
-        struct mirror m = {.root = -1, .control = -1, .record = -1, .words = -1, .ids = 65536, .node_limit = NODE_LIMIT};
+        struct mirror m =
+                {.root = -1, .control = -1, .record = -1, .words = -1, .ids = 65536, .node_limit = NODE_LIMIT};
         struct options o = {&m, "/"};
         argp_parse(&argp, argc, argv, 0, NULL, &o);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

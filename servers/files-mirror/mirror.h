@@ -34,7 +34,8 @@ struct mirror {
         struct readahead *readahead; /* or NULL */
         struct held *held;   /* lookups that wait; guarded by the tree's lock */
         atomic_int held_count;
-        atomic_int lister;   /* the process inside that lists what it was asked to, as the kernel numbers it there; 0: none */
+        atomic_int lister; /* the process inside that lists what it was asked to, as the kernel numbers it there; 0:
+                              none */
         atomic_int words;    /* socket to it, or -1 */
         struct dropper *dropper;
         struct fuse_session *session;

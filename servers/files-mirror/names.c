@@ -167,7 +167,8 @@ static int listing(uint64_t id, int directory, off_t offset)
         struct stat st;
         if (fstat(directory, &st) < 0)
                 return -errno;
-        /* One that was begun is gone on with, also when entries came or went: not every file system finds the place again. */
+        /* One that was begun is gone on with, also when entries came or went: not every file system finds the place
+         * again. */
         if (offset && slot->id == id && slot->at == offset && slot->ino == st.st_ino && slot->dev == st.st_dev)
                 return slot->fd;
         int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

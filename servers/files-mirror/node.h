@@ -21,7 +21,8 @@
 
 #define NODE_ROOT 1ULL /* FUSE_ROOT_ID */
 #define NODE_NONE 0ULL
-#define NAME_ROOM 1025 /* the longest name that the kernel takes from FUSE; some file systems have more than 255 bytes */
+/* the longest name that the kernel takes from FUSE; some file systems have more than 255 bytes */
+#define NAME_ROOM 1025
 
 struct rule_point;
 

@@ -106,8 +106,8 @@ static long running(void)
         return word ? atol(word) : -1;
 }
 
-/* Are there processors that nobody wants? Then spinning takes nothing from anybody. Those who ask sleep while they wait, so
- * what runs beside this thread is somebody else's work. */
+/* Are there processors that nobody wants? Then spinning takes nothing from anybody. Those who ask sleep while they
+ * wait, so what runs beside this thread is somebody else's work. */
 static bool has_idle_processors(const struct server *s)
 {
         long count = running();
@@ -226,7 +226,8 @@ static void answer_all(struct server *s, int number)
                 in_row = waited ? 0 : in_row + 1;
                 if (in_row == SERVE_QUEUED && atomic_load(&s->threads) < s->processors)
                         start_another(s);
-                atomic_store(&s->since[number], microseconds()); /* before it looks whether the dog is awake: as watchdog() */
+                atomic_store(&s->since[number],
+                             microseconds()); /* before it looks whether the dog is awake: as watchdog() */
                 if (!atomic_load(&s->watched) && !atomic_exchange(&s->watched, true))
                         eventfd_write(s->woken, 1);
                 fuse_session_process_buf(s->m->session, &buffer);
@@ -293,7 +294,9 @@ void serve_give_up(struct mirror *m)
                 return;
         fuse_session_exit(m->session);
         for (int i = 0; i < SERVE_THREADS; i++) {
-                struct fuse_out_header head = {.len = sizeof head, .error = -EIO, .unique = atomic_load(&s->request[i])};
+                struct fuse_out_header head = {.len = sizeof head,
+                                               .error = -EIO,
+                                               .unique = atomic_load(&s->request[i])};
                 if (atomic_load(&s->since[i]) > 0)
                         (void)!write(fuse_session_fd(m->session), &head, sizeof head);
         }

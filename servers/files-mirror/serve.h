@@ -54,8 +54,8 @@ struct keeps {
 /* Gives the calling thread something to keep things in, and takes it away again. */
 void keeps_start(struct keeps *keeps);
 void keeps_end(struct keeps *keeps);
-/* Closes what is too old, which would keep a file system from being unmounted; to be called about once a second. Returns
- * whether anything is left open. */
+/* Closes what is too old, which would keep a file system from being unmounted; to be called about once a second.
+ * Returns whether anything is left open. */
 bool keeps_expire(struct keeps *keeps);
 /* What the calling thread keeps. libfuse calls the answers without a context of the thread. */
 struct keeps *thread_keeps(void);
@@ -66,6 +66,6 @@ void serve(struct mirror *m);
 bool serve_is_held_up(struct mirror *m, uint64_t node, int patience);
 /* Does nobody wait for a processor? */
 bool serve_is_quiet(struct mirror *m);
-/* Fails what is being answered: the process ends. Who asked may hold locks that a thread of ours waits for in the kernel (tell.h), and
- * neither would end before the other. */
+/* Fails what is being answered: the process ends. Who asked may hold locks that a thread of ours waits for in the
+ * kernel (tell.h), and neither would end before the other. */
 void serve_give_up(struct mirror *m);

@@ -29,7 +29,8 @@ static const struct standin *find(const char *name)
 char *standin_text(int fd, const char *name)
 {
         const struct standin *standin = find(name);
-        cleanup_close int source = standin ? openat(fd, standin->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW) : -1;
+        cleanup_close int source = standin ? openat(fd, standin->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
+                                           : -1;
         if (source < 0)
                 return NULL;
         cleanup_free char *entries = memory_new(ENTRIES_SIZE + 1);

@@ -42,7 +42,8 @@ static long long milliseconds(void)
 static bool tell(struct mirror *m, const struct item *item, int patience)
 {
         uint64_t id = item->node;
-        if ((item->name && serve_is_held_up(m, item->parent, patience)) || (id != NODE_NONE && serve_is_held_up(m, id, patience)))
+        if ((item->name && serve_is_held_up(m, item->parent, patience)) ||
+            (id != NODE_NONE && serve_is_held_up(m, id, patience)))
                 return false;
         if (item->again && item->name && id == NODE_NONE) {
                 pthread_mutex_lock(&m->tree.lock);

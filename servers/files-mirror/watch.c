@@ -170,7 +170,8 @@ static void add(struct news *news, struct node *node, const struct node *parent,
         if (node)
                 node->stored = false;
         name = parent ? name : NULL;
-        if (last && last->node == id && last->parent == above && (name ? last->name && !strcmp(name, last->name) : !last->name))
+        if (last && last->node == id && last->parent == above &&
+            (name ? last->name && !strcmp(name, last->name) : !last->name))
                 return; /* a file that grows and grows */
         struct one *one = vector_add(news->list, news->count, news->capacity);
         one->node = id;
@@ -242,7 +243,8 @@ static void collect(struct mirror *m, const struct inotify_event *event, struct 
                                 add_moved(news, child);
                 } else {
                         add(news, NULL, directory, event->name);
-                        /* For good: the kernel keeps what else was told below the overlay, and tells it from there again. */
+                        /* For good: the kernel keeps what else was told below the overlay, and tells it from there
+                         * again. */
                         news->drop |= directory->absent_told;
                 }
         } else {

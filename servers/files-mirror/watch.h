@@ -10,8 +10,8 @@
  * 's') to drop them.
  *
  * A directory that cannot be watched (no permission, too many watches, another inode's watch, a file system that others
- * change too) is kept for a second only. When the kernel's queue of events overflows, or mounts change outside, everything
- * is taken back, and watching starts over: a watch may be of a directory that stands there no more.
+ * change too) is kept for a second only. When the kernel's queue of events overflows, or mounts change outside,
+ * everything is taken back, and watching starts over: a watch may be of a directory that stands there no more.
  *
  * An answer that is under way when a change is told would bring the old state back: each batch is told twice, and what
  * was seen before an event but noted after it is kept for a second only (m->changes).
@@ -26,8 +26,8 @@
 void watch_start(struct mirror *m);
 /* Ends it, after the session ended. */
 void watch_end(struct mirror *m);
-/* Watches the directory that a node is, open as `fd` since m->epoch was `epoch`. Returns how long, in seconds, the kernel
- * may keep what is found in it. */
+/* Watches the directory that a node is, open as `fd` since m->epoch was `epoch`. Returns how long, in seconds, the
+ * kernel may keep what is found in it. */
 double watch_directory(struct mirror *m, uint64_t id, int fd, unsigned epoch);
 /* The watch of the directory above a node; 0: none. */
 int watch_above(struct mirror *m, uint64_t id);

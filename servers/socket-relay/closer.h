@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Closing what passed through. close() of a file can wait for whoever serves it: a program inside may pass a file of a FUSE file system of
- * its own, which never answers. So it is done by threads that nobody waits for. When all of them are stuck,
- * descriptors no longer pass, and everything else goes on.
+ * Closing what passed through. close() of a file can wait for whoever serves it: a program inside may pass a file of a
+ * FUSE file system of its own, which never answers. So it is done by threads that nobody waits for. When all of them
+ * are stuck, descriptors no longer pass, and everything else goes on.
  */
 #pragma once
 

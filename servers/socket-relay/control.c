@@ -14,7 +14,8 @@
 static bool send_message(struct relay *r, const struct relay_message *message)
 {
         ssize_t sent;
-        while ((sent = send(r->control.fd, message, sizeof *message, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        while ((sent = send(r->control.fd, message, sizeof *message, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 &&
+               errno == EINTR)
                 ;
         return sent >= 0 || errno != EAGAIN; /* a vanished warden is seen when it is read */
 }
@@ -60,7 +61,8 @@ void control_flush(struct relay *r)
         r->told_all = true;
 }
 
-int control_take(struct relay *r, const struct relay_message *message, size_t size, int *fds, size_t count, uint64_t *lost)
+int control_take(struct relay *r, const struct relay_message *message, size_t size, int *fds, size_t count,
+                 uint64_t *lost)
 {
         int status;
         *lost = 0;
@@ -90,9 +92,13 @@ static ssize_t receive(struct relay *r, struct relay_message *message, int *fds,
                 char room[CMSG_SPACE(sizeof(int) * CONTROL_DESCRIPTORS)];
         } ancillary;
         struct iovec part = {message, sizeof *message};
-        struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        struct msghdr header = {.msg_iov = &part,
+                                .msg_iovlen = 1,
+                                .msg_control = &ancillary,
+                                .msg_controllen = sizeof ancillary};
         ssize_t size;
-        while ((size = recvmsg(r->control.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC)) < 0 && errno == EINTR)
+        while ((size = recvmsg(r->control.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC)) < 0 &&
+               errno == EINTR)
                 ;
         *count = 0;
         if (size < 0)

@@ -17,12 +17,14 @@ struct grant *grant_find(struct relay *r, uint64_t id)
         return NULL;
 }
 
-/* Is `fd` a UNIX socket of a type that can be relayed, bound and, if it can, listening? Returns the type or a negative errno. */
+/* Is `fd` a UNIX socket of a type that can be relayed, bound and, if it can, listening? Returns the type or a negative
+ * errno. */
 static int check_listener(int fd)
 {
         int domain = 0, type = 0, listening = 0;
         socklen_t size = sizeof domain;
-        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
             getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
                 return -errno;
         if (domain != AF_UNIX || (type != SOCK_STREAM && type != SOCK_SEQPACKET && type != SOCK_DGRAM))
@@ -56,7 +58,11 @@ int grant_add(struct relay *r, uint64_t id, uint32_t flags, int listener, int ou
         }
         fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
         struct grant *g = memory_new(sizeof *g);
-        *g = (struct grant){.listener = {SOURCE_LISTENER, listener}, .id = id, .outer = outer, .type = type, .once = flags & RELAY_ONCE,
+        *g = (struct grant){.listener = {SOURCE_LISTENER, listener},
+                            .id = id,
+                            .outer = outer,
+                            .type = type,
+                            .once = flags & RELAY_ONCE,
                             .next = r->grants};
         r->grants = g;
         if (type == SOCK_DGRAM)

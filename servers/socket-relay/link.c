@@ -41,7 +41,8 @@ static void queue(struct relay *r, struct link *l, bool later)
         *list = l;
 }
 
-/* Looks at the next `length` bytes, or the next message. `take`: with its descriptors. Returns 0 or a negative errno. */
+/* Looks at the next `length` bytes, or the next message. `take`: with its descriptors. Returns 0 or a negative
+ * errno. */
 static int look(struct relay *r, int fd, size_t length, bool take, struct looked *looked)
 {
         union ancillary ancillary;
@@ -228,7 +229,8 @@ static bool work_way(struct relay *r, struct link *l, int side)
                         queue(r, l, false);
                         return true;
                 }
-                enum piece piece = type == SOCK_STREAM ? pass_stream(r, from, to) : pass_message(r, from, to, type != SOCK_DGRAM);
+                enum piece piece = type == SOCK_STREAM ? pass_stream(r, from, to)
+                                                       : pass_message(r, from, to, type != SOCK_DGRAM);
                 switch (piece) {
                 case PIECE_PASSED:
                         grant_used(r, l->grant); /* of DGRAM it is not known before */

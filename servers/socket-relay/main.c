@@ -23,8 +23,8 @@ static void stand_alone(void)
         (void)!chdir("/");
 }
 
-/* Nobody traces it, it executes nothing with more rights, and it opens no file any more. Where the kernel has no Landlock the last of these is
- * not so. */
+/* Nobody traces it, it executes nothing with more rights, and it opens no file any more. Where the kernel has no
+ * Landlock the last of these is not so. */
 static void give_up(void)
 {
         struct landlock_ruleset_attr all = {.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
@@ -42,8 +42,9 @@ int main(int argc, char **argv)
         int type = 0;
         socklen_t size = sizeof type;
         if (argc > 1 || getsockopt(RELAY_CONTROL, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
-                error_set(&err, EINVAL, "%s is started by paddock, with a SOCK_SEQPACKET socket on descriptor %d and no argument", argv[0],
-                          RELAY_CONTROL);
+                error_set(&err, EINVAL,
+                          "%s is started by paddock, with a SOCK_SEQPACKET socket on descriptor %d and no argument",
+                          argv[0], RELAY_CONTROL);
                 error_print(stderr, &err);
                 return 1;
         }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The relay's inner workings. One thread waits for everything (epoll, edge-triggered); a second closes descriptors that passed
- * through (closer.h). README.md is the contract.
+ * The relay's inner workings. One thread waits for everything (epoll, edge-triggered); a second closes descriptors that
+ * passed through (closer.h). README.md is the contract.
  *
  *      program inside --- inner | link | outer --- server outside
  *
- * Theory of operation. Nothing is kept in the relay: bytes are looked at where they lie in the kernel's queue (MSG_PEEK), sent on, and
- * only what was taken by the other side is then removed from the queue. So a slow reader holds up its writer as it would
- * without us, an interrupted message is never half lost, and a connection costs the size of its struct.
+ * Theory of operation. Nothing is kept in the relay: bytes are looked at where they lie in the kernel's queue
+ * (MSG_PEEK), sent on, and only what was taken by the other side is then removed from the queue. So a slow reader holds
+ * up its writer as it would without us, an interrupted message is never half lost, and a connection costs the size of
+ * its struct.
  *
- * Descriptors belong to the first byte of the message that they came with, also in a stream. The kernel gives them with whatever bytes
- * one read takes, so a read must begin exactly there: link.c finds the place.
+ * Descriptors belong to the first byte of the message that they came with, also in a stream. The kernel gives them with
+ * whatever bytes one read takes, so a read must begin exactly there: link.c finds the place.
  */
 #pragma once
 
@@ -79,7 +80,8 @@ struct relay {
 #define RELAY_TICK 10                     /* ms after which what could not be done is tried again */
 
 /* control.c: one message of the warden. Takes the descriptors. Returns the status of its answer. */
-int control_take(struct relay *r, const struct relay_message *message, size_t size, int *fds, size_t count, uint64_t *lost);
+int control_take(struct relay *r, const struct relay_message *message, size_t size, int *fds, size_t count,
+                 uint64_t *lost);
 /* Reads what the warden says and answers. Returns false at the end. */
 bool control_read(struct relay *r);
 /* Tells the warden `type` (RELAY_USED, ...) of the grant, now or when there is room. */

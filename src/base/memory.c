@@ -38,7 +38,8 @@ char *memory_format(const char *fmt, ...)
         va_list args, again;
         va_start(args, fmt);
         va_copy(again, args);
-        // With musl's <stdarg.h> clang-tidy does not see va_start(): NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
+        // With musl's <stdarg.h> clang-tidy does not see va_start():
+        // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
         int length = vsnprintf(small, sizeof small, fmt, args);
         va_end(args);
         char *text = NULL;

@@ -28,8 +28,8 @@ char *text_escape(const char *s);
 /* Undoes text_escape(); returns NULL when `s` holds an escape that text_escape() never writes. */
 char *text_unescape(const char *s);
 
-/* Splits `line` at tabs in place and unescapes each field into fresh memory. Returns the number of fields, or -1 when there are more
- * than `limit` or one holds what text_escape() never writes. */
+/* Splits `line` at tabs in place and unescapes each field into fresh memory. Returns the number of fields, or -1 when
+ * there are more than `limit` or one holds what text_escape() never writes. */
 int text_fields(char *line, int limit, char ***fields);
 void text_fields_free(char **fields, int count);
 

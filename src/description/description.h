@@ -46,18 +46,21 @@ struct grant_sets {
 #define cleanup_grant_sets __attribute__((cleanup(grant_sets_clear)))
 void grant_sets_clear(struct grant_sets *sets);
 
-/* The file that defines the user's sets: $XDG_CONFIG_HOME/paddock/grants.yaml, or the same below ~/.config. Fresh memory; NULL when there
- * is no home directory. */
+/* The file that defines the user's sets: $XDG_CONFIG_HOME/paddock/grants.yaml, or the same below ~/.config. Fresh
+ * memory; NULL when there is no home directory. */
 char *grant_sets_file(void);
 /* Reads it; no file is no sets. As description_load(). */
 int grant_sets_load(struct grant_sets *sets, struct text *problems, struct error *err);
 /* The same from a text, as description_parse(). */
-int grant_sets_parse(struct grant_sets *sets, const char *text, size_t length, const char *origin, const char *directory,
-                     struct text *problems);
+int grant_sets_parse(struct grant_sets *sets, const char *text, size_t length, const char *origin,
+                     const char *directory, struct text *problems);
 /* The set of that name; ENOENT with the nearest name, and how to make one. */
-int grant_sets_find(const struct grant_sets *sets, const char *name, const struct grant_list **grants, struct error *err);
-/* `grants` with every reference to a set replaced by what it holds, with what the reference says (to, locked, ...) added. */
-int grant_sets_expand(const struct grant_sets *sets, const struct grant_list *grants, struct grant_list *expanded, struct error *err);
+int grant_sets_find(const struct grant_sets *sets, const char *name, const struct grant_list **grants,
+                    struct error *err);
+/* `grants` with every reference to a set replaced by what it holds, with what the reference says (to, locked, ...)
+ * added. */
+int grant_sets_expand(const struct grant_sets *sets, const struct grant_list *grants, struct grant_list *expanded,
+                      struct error *err);
 
 /*
  * The YAML text from which description_parse() makes an environment equal to `e`, in fresh memory. Rules keep their

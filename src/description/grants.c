@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Grants in a description: a list of sets' names, paths and maps. A word of such a map is one row in `words` and one function.
+ * Grants in a description: a list of sets' names, paths and maps. A word of such a map is one row in `words` and one
+ * function.
  */
 #include "description/description.h"
 
@@ -35,7 +36,9 @@ static void read_set_name(struct reading *r, const struct node *key, const struc
                 return;
         if (!grant_set_valid(name)) {
                 cleanup_free char *word = shown(value->text, value->length);
-                complain(r->p, value, "'%s' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit",
+                complain(r->p, value,
+                         "'%s' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with "
+                         "a letter or digit",
                          word);
                 return;
         }
@@ -80,13 +83,15 @@ static void read_end(struct reading *r, const struct node *key, const struct nod
 {
         bool span = parser_is_word(key, "for");
         cleanup_error struct error err = ERROR_INIT;
-        const char *text = parser_scalar(r->p, value, span ? "for" : "until", span ? "a time span, as 1h" : "a date, in quotes");
+        const char *text = parser_scalar(r->p, value, span ? "for" : "until",
+                                         span ? "a time span, as 1h" : "a date, in quotes");
         if (!text)
                 return;
         if (r->grant.expiry != EXPIRY_NEVER)
                 complain(r->p, key, "'for' and 'until' exclude each other");
         r->grant.expiry = span ? EXPIRY_SPAN : EXPIRY_TIME;
-        int result = span ? grant_parse_span(text, &r->grant.seconds, &err) : grant_parse_time(text, -1, &r->grant.seconds, &err);
+        int result = span ? grant_parse_span(text, &r->grant.seconds, &err)
+                          : grant_parse_time(text, -1, &r->grant.seconds, &err);
         if (result < 0)
                 complain(r->p, value, "%s; %s", err.text, err.remedy ? err.remedy : "");
 }
@@ -96,7 +101,10 @@ static void read_flag(struct reading *r, const struct node *key, const struct no
         const struct {
                 const char *word;
                 bool *flag;
-        } flags[] = {{"no-exec", &r->grant.noexec}, {"plain", &r->grant.plain}, {"once", &r->grant.once}, {"locked", &r->grant.locked}};
+        } flags[] = {{"no-exec", &r->grant.noexec},
+                     {"plain", &r->grant.plain},
+                     {"once", &r->grant.once},
+                     {"locked", &r->grant.locked}};
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
                 if (parser_is_word(key, flags[i].word))
                         parser_bool(r->p, value, flags[i].word, flags[i].flag);
@@ -106,8 +114,9 @@ static const struct word {
         const char *word;
         void (*read)(struct reading *r, const struct node *key, const struct node *value);
 } words[] = {
-        {"path", read_path}, {"set", read_set_name}, {"mode", read_mode}, {"at", read_at},       {"to", read_to},        {"for", read_end},
-        {"until", read_end}, {"once", read_flag},    {"plain", read_flag}, {"no-exec", read_flag}, {"locked", read_flag},
+        {"path", read_path},  {"set", read_set_name}, {"mode", read_mode},   {"at", read_at},
+        {"to", read_to},      {"for", read_end},      {"until", read_end},   {"once", read_flag},
+        {"plain", read_flag}, {"no-exec", read_flag}, {"locked", read_flag},
 };
 #define WORDS (sizeof words / sizeof *words)
 
@@ -132,8 +141,11 @@ static void read_map(struct reading *r, const struct node *item)
                 read_word(r, &item->items[i], &item->items[i + 1]);
         if (!r->kind)
                 complain(r->p, item, "a grant needs a 'path' or a 'set'");
-        else if (parser_is_word(r->kind, "set") && (r->grant.inside || r->moded || r->grant.once || r->grant.plain || r->grant.noexec))
-                complain(r->p, item, "a set says itself what it grants: beside 'set' there can be 'to', 'for', 'until' and 'locked'");
+        else if (parser_is_word(r->kind, "set") &&
+                 (r->grant.inside || r->moded || r->grant.once || r->grant.plain || r->grant.noexec))
+                complain(r->p, item,
+                         "a set says itself what it grants: beside 'set' there can be 'to', 'for', 'until' and "
+                         "'locked'");
 }
 
 static void read_item(struct parser *p, const struct node *item, const char *set, struct grant_list *grants)
@@ -142,7 +154,9 @@ static void read_item(struct parser *p, const struct node *item, const char *set
         size_t before = p->problems->count;
         if (item->unusable)
                 return;
-        const char *text = item->kind == NODE_MAP ? NULL : parser_scalar(p, item, "grants", "names of sets, paths, and maps with a path");
+        const char *text = item->kind == NODE_MAP
+                                   ? NULL
+                                   : parser_scalar(p, item, "grants", "names of sets, paths, and maps with a path");
         if (item->kind == NODE_MAP)
                 read_map(&r, item);
         else if (text && (text[0] == '~' || strchr(text, '/')))
@@ -161,7 +175,8 @@ static void read_item(struct parser *p, const struct node *item, const char *set
         grant_clear(&r.grant);
 }
 
-void parser_grants(struct parser *p, const struct node *value, const char *key, const char *set, struct grant_list *grants)
+void parser_grants(struct parser *p, const struct node *value, const char *key, const char *set,
+                   struct grant_list *grants)
 {
         if (parser_is_nothing(value) || value->unusable)
                 return;

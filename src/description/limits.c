@@ -21,7 +21,8 @@ void parser_limits(struct parser *p, const struct node *value)
                         const char *text = parser_scalar(p, size, "disk", "a size, as 512M or 2G");
                         cleanup_free char *seen = text ? shown(size->text, size->length) : NULL;
                         if (text && size_from_word(text, &p->e->disk) < 0)
-                                complain(p, size, "'%s' is no size: it is written as 512M, 2G or a number of bytes", seen);
+                                complain(p, size, "'%s' is no size: it is written as 512M, 2G or a number of bytes",
+                                         seen);
                 } else if (parser_is_word(word, "memory") || parser_is_word(word, "tasks")) {
                         complain(p, word, "'%s' is known, but not available in this version of paddock", word->text);
                 } else {

@@ -128,8 +128,9 @@ static void read_identity(struct parser *p, const struct node *value)
 {
         static const char *const words[] = {"self", "root", NULL};
         if (value->kind == NODE_MAP) {
-                complain(p, value, "users of its own are known, but not available in this version of paddock: write 'self' or "
-                                   "'root'");
+                complain(p, value,
+                         "users of its own are known, but not available in this version of paddock: write 'self' or "
+                         "'root'");
                 return;
         }
         const char *word = parser_scalar(p, value, "identity", "'self' or 'root'");
@@ -348,7 +349,8 @@ static void read_view(struct parser *p, const struct node *value)
         }
 }
 
-/* A program of `run`: a text for the shell, or a list of words. Returns fresh memory that ends with NULL, or NULL after reporting. */
+/* A program of `run`: a text for the shell, or a list of words. Returns fresh memory that ends with NULL, or NULL after
+ * reporting. */
 static char **command_of(struct parser *p, const struct node *value, size_t *count)
 {
         static const char takes[] = "a command: text for the shell, or [PROGRAM, ARGUMENT...]";
@@ -438,7 +440,8 @@ static void read_program(struct parser *p, const struct node *value)
         if (!argv)
                 return;
         cleanup_error struct error err = ERROR_INIT;
-        if (environment_add_program(p->e, name, (const char *const *)argv, count, (enum restart_policy)restart, &err) < 0)
+        if (environment_add_program(p->e, name, (const char *const *)argv, count, (enum restart_policy)restart, &err) <
+            0)
                 complain(p, value, "%s", err.text);
         while (count)
                 free(argv[--count]);
@@ -460,7 +463,9 @@ static void read_run(struct parser *p, const struct node *value)
 static void read_init(struct parser *p, const struct node *value)
 {
         size_t count = 1;
-        const char *alone = value->kind == NODE_SCALAR ? parser_scalar(p, value, "init", "the absolute name of a program") : NULL;
+        const char *alone = value->kind == NODE_SCALAR
+                                    ? parser_scalar(p, value, "init", "the absolute name of a program")
+                                    : NULL;
         if (value->unusable || (value->kind == NODE_SCALAR && !alone))
                 return;
         char **argv;

@@ -27,7 +27,8 @@ bool parser_is_nothing(const struct node *node);
 const char *parser_scalar(struct parser *p, const struct node *node, const char *key, const char *takes);
 /* Reports a word that is none of `known` (NULL-terminated), with the nearest or, when none is near, the first
  * `available` of them: the words of later versions come after these. */
-void parser_unknown(struct parser *p, const struct node *node, const char *what, const char *const *known, size_t available);
+void parser_unknown(struct parser *p, const struct node *node, const char *what, const char *const *known,
+                    size_t available);
 /*
  * The path in `node`, in the form the model wants: absolute, or "~" or "~/...", and clean. One with ".." is not
  * cleaned: what it means depends on symbolic links, and the resolver looks at these. NULL after a report.
@@ -37,7 +38,8 @@ char *parser_path(struct parser *p, const struct node *node, const char *key);
 void parser_bool(struct parser *p, const struct node *node, const char *key, bool *value);
 
 /* grants.c: the list of `grants:`, or of a named set (`set`: its name; it holds no other sets), added to `grants`. */
-void parser_grants(struct parser *p, const struct node *value, const char *key, const char *set, struct grant_list *grants);
+void parser_grants(struct parser *p, const struct node *value, const char *key, const char *set,
+                   struct grant_list *grants);
 /* PATH: {grant: ro|rw} in a view. */
 void parser_view_grant(struct parser *p, const struct node *key, const struct node *value);
 

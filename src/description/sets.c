@@ -32,7 +32,8 @@ static void read_sets(struct parser *p, const struct node *root, struct grant_se
         if (parser_is_nothing(root) || root->unusable)
                 return;
         if (root->kind != NODE_MAP) {
-                complain(p, root, "a file of sets is a map of NAME: LIST, not a %s", root->kind == NODE_LIST ? "list" : "word");
+                complain(p, root, "a file of sets is a map of NAME: LIST, not a %s",
+                         root->kind == NODE_LIST ? "list" : "word");
                 return;
         }
         for (size_t i = 0; i < root->count; i += 2) {
@@ -42,7 +43,9 @@ static void read_sets(struct parser *p, const struct node *root, struct grant_se
                         continue;
                 cleanup_free char *word = shown(key->text, key->length);
                 if (!grant_set_valid(name)) {
-                        complain(p, key, "'%s' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit",
+                        complain(p, key,
+                                 "'%s' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and "
+                                 "begins with a letter or digit",
                                  word);
                         continue;
                 }
@@ -52,8 +55,8 @@ static void read_sets(struct parser *p, const struct node *root, struct grant_se
         }
 }
 
-int grant_sets_parse(struct grant_sets *sets, const char *text, size_t length, const char *origin, const char *directory,
-                     struct text *problems)
+int grant_sets_parse(struct grant_sets *sets, const char *text, size_t length, const char *origin,
+                     const char *directory, struct text *problems)
 {
         struct node root;
         struct problems found = {0};
@@ -87,7 +90,8 @@ int grant_sets_load(struct grant_sets *sets, struct text *problems, struct error
         return 0;
 }
 
-int grant_sets_find(const struct grant_sets *sets, const char *name, const struct grant_list **grants, struct error *err)
+int grant_sets_find(const struct grant_sets *sets, const char *name, const struct grant_list **grants,
+                    struct error *err)
 {
         const char **names = memory_new((sets->count + 1) * sizeof *names);
         *grants = NULL;
@@ -100,16 +104,19 @@ int grant_sets_find(const struct grant_sets *sets, const char *name, const struc
         if (!*grants) {
                 cleanup_free char *word = text_escape(name), *file = grant_sets_file();
                 const char *near = text_nearest(name, names);
-                result = error_set(err, ENOENT, "there is no set of grants '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
-                                   near ? "'?" : "");
-                error_remedy(err, "sets are defined in %s (paddock.yaml(5)); a file or directory is written with a slash, as ./%s",
+                result = error_set(err, ENOENT, "there is no set of grants '%s'%s%s%s", word,
+                                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                error_remedy(err,
+                             "sets are defined in %s (paddock.yaml(5)); a file or directory is written with a slash, "
+                             "as ./%s",
                              file ? file : "~/.config/paddock/grants.yaml", word);
         }
         free(names);
         return result;
 }
 
-int grant_sets_expand(const struct grant_sets *sets, const struct grant_list *grants, struct grant_list *expanded, struct error *err)
+int grant_sets_expand(const struct grant_sets *sets, const struct grant_list *grants, struct grant_list *expanded,
+                      struct error *err)
 {
         *expanded = (struct grant_list){0};
         int result = 0;

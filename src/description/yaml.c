@@ -284,7 +284,8 @@ static bool read_items(struct reader *r, struct node *node, enum fy_event_type e
                 struct node item = {0};
                 complete = read_node(r, &item);
                 /* Where a value is that is not there depends on the library's version: it is where its key is. */
-                if (node->kind == NODE_MAP && node->count % 2 && item.kind == NODE_SCALAR && item.plain && !item.length) {
+                if (node->kind == NODE_MAP && node->count % 2 && item.kind == NODE_SCALAR && item.plain &&
+                    !item.length) {
                         item.line = node->items[node->count - 1].line;
                         item.column = node->items[node->count - 1].column;
                 }

@@ -19,10 +19,12 @@
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err);
 void host_survey_clear(struct system *system);
 
-/* Which ids of the main system the user may give to an environment: only asked for one whose identity is not one's own. */
+/* Which ids of the main system the user may give to an environment: only asked for one whose identity is not one's
+ * own. */
 void host_survey_ids(struct system *system);
 
-/* A duplicate of descriptor `fd` of the living process `pid`, which is the user's. Negative errno when it cannot be had. */
+/* A duplicate of descriptor `fd` of the living process `pid`, which is the user's. Negative errno when it cannot be
+ * had. */
 int host_borrow(int pid, int fd);
 
 /* tree_remove(), also of what belongs to ids that the user gave to an environment. */
@@ -54,12 +56,13 @@ struct launch {
         const char *scratch_name; /* its name in its parent */
         const struct system *system; /* what the plan was made on */
         int join_control; /* with a mirror: the socket to its server, which the living run's init shares; else -1 */
-        int join_user, join_mount; /* namespaces of a living run of the same environment, or -1: the view is made anew */
-        /* The view stands; `init` is its first process, `control` its number of the descriptor that those who join share, or -1.
-         * May be NULL. */
+        int join_user,
+                join_mount; /* namespaces of a living run of the same environment, or -1: the view is made anew */
+        /* The view stands; `init` is its first process, `control` its number of the descriptor that those who join
+         * share, or -1. May be NULL. */
         void (*ready)(void *context, int init, int control);
-        void (*over)(void *context); /* no process of the environment runs any more but its init, which is ending and takes the view
-                                      * down meanwhile. Not called when init was killed. May be NULL */
+        void (*over)(void *context); /* no process of the environment runs any more but its init, which is ending and
+                                      * takes the view down meanwhile. Not called when init was killed. May be NULL */
         void *context; /* of both */
 };
 
@@ -72,16 +75,17 @@ struct outcome {
 /* Carries out the plan and runs the program in it until it ends. */
 int host_run(const struct launch *launch, struct outcome *outcome, struct error *err);
 
-/* Can a layer lie in the open directory? 0, or why not. `try` allows to leave a mark on it (an extended attribute), which makes
- * the answer sure. */
+/* Can a layer lie in the open directory? 0, or why not. `try` allows to leave a mark on it (an extended attribute),
+ * which makes the answer sure. */
 int host_layer_fits(int directory, bool try, struct error *err);
 
-/* Lets this process read and move every file of the invoking user's, whatever permissions a program inside has taken from it.
- * Where that is not allowed nothing happens, and such a file cannot be read. For a process that writes nothing outside. */
+/* Lets this process read and move every file of the invoking user's, whatever permissions a program inside has taken
+ * from it. Where that is not allowed nothing happens, and such a file cannot be read. For a process that writes nothing
+ * outside. */
 void host_read_everything(void);
 
-/* A process that can read what host_read_everything() allows, and opens files for this one, which keeps the rights that it had. It
- * ends with this process. */
+/* A process that can read what host_read_everything() allows, and opens files for this one, which keeps the rights that
+ * it had. It ends with this process. */
 struct reader {
         int socket;  /* -1: not started */
         int pid;
@@ -90,12 +94,12 @@ struct reader {
 #define READER_NONE ((struct reader){.socket = -1})
 
 /* Has `open` called in that process, which is started when there is none. Returns a descriptor or a negative errno. */
-int host_reader_open(struct reader *reader, int (*open)(void *context, unsigned slot, const char *path), void *context, unsigned slot,
-                     const char *path);
+int host_reader_open(struct reader *reader, int (*open)(void *context, unsigned slot, const char *path), void *context,
+                     unsigned slot, const char *path);
 void host_reader_end(struct reader *reader);
 
-/* A process that stops the programs below an environment's first processes. When this one ends, they go on. Any process that has the
- * socket may ask. */
+/* A process that stops the programs below an environment's first processes. When this one ends, they go on. Any process
+ * that has the socket may ask. */
 struct freezer {
         int socket; /* -1: not started */
         int pid;
@@ -109,13 +113,14 @@ int host_freezer_stop(const struct freezer *freezer, unsigned *count, struct err
 int host_freezer_continue(const struct freezer *freezer, long *microseconds, struct error *err);
 void host_freezer_end(struct freezer *freezer);
 
-/* Has `work` done by a process that has the ids which the invoking user gives to environments of root's, and is root there: it sees
- * the owners of their files as they are inside, and may read and move them. It shares descriptors with this one, and writes nothing
- * outside. With `owners` it asks host_owner() for the owners of what is outside. Returns what `work` returned (0..255), or a negative
- * errno. */
+/* Has `work` done by a process that has the ids which the invoking user gives to environments of root's, and is root
+ * there: it sees the owners of their files as they are inside, and may read and move them. It shares descriptors with
+ * this one, and writes nothing outside. With `owners` it asks host_owner() for the owners of what is outside. Returns
+ * what `work` returned (0..255), or a negative errno. */
 int host_inside(int (*work)(void *context, int owners), void *context, struct error *err);
 /* The same in the ids that the environment `name` of real root has; the directory `place` is given to them first. */
-int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err);
+int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context,
+                      struct error *err);
 /* As host_inside(), by a process of its own that has the ids of root's environments: really root has them anyway. */
 int host_with_ids(int (*work)(void *context, int owners), void *context, struct error *err);
 int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);

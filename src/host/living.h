@@ -2,8 +2,8 @@
 /*
  * An environment that lives without a program of its own: what the warden asks of a host. host/linux answers it here.
  *
- * The warden speaks with the environment's first process (init) over a socket: orders one way, news the other. Neither waits for
- * the other.
+ * The warden speaks with the environment's first process (init) over a socket: orders one way, news the other. Neither
+ * waits for the other.
  */
 #pragma once
 
@@ -12,27 +12,33 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Made by a child of the warden-to-be, whose own child init becomes. `launch->keep` is set. Calls launch->ready when programs can be
- * started. The socket is to be passed to the warden. */
+/* Made by a child of the warden-to-be, whose own child init becomes. `launch->keep` is set. Calls launch->ready when
+ * programs can be started. The socket is to be passed to the warden. */
 struct living {
         int socket, init;
 };
 int host_start(const struct launch *launch, struct living *living, struct error *err);
 
 enum order_type {
-        ORDER_ENTER = 1,  /* descriptors: session, payload, streams; value: TAG_TERMINAL; flags: TAG_STREAMS */
-        ORDER_SPAWN = 2,  /* descriptors: payload, log: standard output and error; it has no terminal and no input */
+        ORDER_ENTER = 1, /* descriptors: session, payload, streams; value: TAG_TERMINAL; flags: TAG_STREAMS */
+        ORDER_SPAWN = 2, /* descriptors: payload, log: standard output and error; it has no terminal and no input */
         ORDER_SIGNAL = 3, /* value: the signal, for every process inside */
-        ORDER_STOP = 4,   /* every process is asked to end; init ends when none is left */
-        ORDER_MOUNT = 5,  /* path, flags: FUSE on it. Back come the device and a handle */
+        ORDER_STOP = 4, /* every process is asked to end; init ends when none is left */
+        ORDER_MOUNT = 5, /* path, flags: FUSE on it. Back come the device and a handle */
         ORDER_ATTACH = 6, /* path, flags; descriptor: the detached mount. Back comes a handle */
         ORDER_DETACH = 7, /* value: the handle */
-        ORDER_VIEW = 8,   /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
-                           * ORDER_BACK: it leads back to before the last of them */
-        ORDER_LOOK = 9,   /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
-        ORDER_BOOT = 16,  /* descriptor: payload: it becomes the environment's own init. Back comes its console */
+        ORDER_VIEW = 8, /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
+                         * ORDER_BACK: it leads back to before the last of them */
+        ORDER_LOOK = 9, /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
+        ORDER_BOOT = 16, /* descriptor: payload: it becomes the environment's own init. Back comes its console */
 };
-enum order_flags { ORDER_FILE = 1, ORDER_READ_ONLY = 2, ORDER_NOEXEC = 4, ORDER_BACK = 8, ORDER_ASKS = 16 /* the server is asked for each access */ };
+enum order_flags {
+        ORDER_FILE = 1,
+        ORDER_READ_ONLY = 2,
+        ORDER_NOEXEC = 4,
+        ORDER_BACK = 8,
+        ORDER_ASKS = 16 /* the server is asked for each access */
+};
 #define ORDER_PATH 4096
 
 struct order {
@@ -41,7 +47,8 @@ struct order {
         uint32_t flags;
         char path[ORDER_PATH]; /* sent as long as it is */
 };
-#define ORDER_INIT(type_, id_, value_, flags_) ((struct order){.type = (type_), .id = (id_), .value = (value_), .flags = (flags_)})
+#define ORDER_INIT(type_, id_, value_, flags_)                                                                         \
+        ((struct order){.type = (type_), .id = (id_), .value = (value_), .flags = (flags_)})
 
 /* 0, -EAGAIN when the socket is full, or another negative errno. */
 int host_order(int socket, const struct order *order, const int *fds, size_t count);
@@ -53,7 +60,11 @@ enum news_type {
         NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH, VIEW; code, value: the handle; the device */
 };
 /* How a subhurd ended: the exit status in NEWS_ENDED. Others: its init could not be executed. */
-enum { BOOT_HALTED = 0, BOOT_AGAIN = 133 /* it is to be started again */, BOOT_LOST = 134 /* its init ended, which none should */ };
+enum {
+        BOOT_HALTED = 0,
+        BOOT_AGAIN = 133 /* it is to be started again */,
+        BOOT_LOST = 134 /* its init ended, which none should */
+};
 
 struct news {
         uint32_t type, id;
@@ -79,14 +90,15 @@ int host_enter_watch(struct entering *e, struct outcome *outcome, struct error *
 /* It came to nothing. */
 void host_enter_forget(struct entering *e);
 
-/* What is to run in the background, for ORDER_SPAWN, with the variables and the working directory of this process. A descriptor. */
+/* What is to run in the background, for ORDER_SPAWN, with the variables and the working directory of this process. A
+ * descriptor. */
 int host_payload(char **argv, struct error *err);
 
 /* The control socket. `directory` is the environment's. */
 int host_listen(int directory, const char *name, struct error *err);
 int host_accept(int listening);                        /* a connection that never waits, or a negative errno */
 int host_connect(int directory, const char *name);     /* a connection, or a negative errno */
-int host_own_namespace(void);                          /* a descriptor that proves where one lives, or a negative errno */
+int host_own_namespace(void); /* a descriptor that proves where one lives, or a negative errno */
 /* Is whoever connected one of the owner's processes, outside, and does `proof` prove it? */
 bool host_is_outside(int connection, int proof);
 
@@ -111,9 +123,10 @@ int host_wait(struct pollfd *fds, size_t count, int timeout);
 /* Milliseconds since boot, sleep included. */
 int64_t host_clock(void);
 
-/* Leaves whoever started this process: a session of its own, at "/", its standard input and output led to nowhere (errors still go where
- * they went), all other descriptors closed but `kept`, whose new number is returned. */
+/* Leaves whoever started this process: a session of its own, at "/", its standard input and output led to nowhere
+ * (errors still go where they went), all other descriptors closed but `kept`, whose new number is returned. */
 int host_leave(int kept);
 
-/* Gives up what the warden does not need, in stages: see isolate.c. `kept` is the directory that it may go on writing in. */
+/* Gives up what the warden does not need, in stages: see isolate.c. `kept` is the directory that it may go on writing
+ * in. */
 int host_isolate(int kept, struct error *err);

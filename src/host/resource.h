@@ -17,15 +17,17 @@ struct resource {
 #define cleanup_resource __attribute__((cleanup(host_resource_clear)))
 void host_resource_clear(struct resource *r);
 
-/* Opens what `path` (absolute) names, and refuses by name what cannot be granted: what is not there, what is no tree, file or socket, the
- * kernel's own file systems, "/" for writing, and whatever holds or lies in `state`, the state directory (may be NULL). */
+/* Opens what `path` (absolute) names, and refuses by name what cannot be granted: what is not there, what is no tree,
+ * file or socket, the kernel's own file systems, "/" for writing, and whatever holds or lies in `state`, the state
+ * directory (may be NULL). */
 int host_resource_open(struct resource *r, const char *path, bool writable, const char *state, struct error *err);
 
-/* A detached mount of it, for a plain grant. A descriptor. `init` is the environment's first process: for real root, whose environments
- * have other ids, owners are mapped to those. */
+/* A detached mount of it, for a plain grant. A descriptor. `init` is the environment's first process: for real root,
+ * whose environments have other ids, owners are mapped to those. */
 int host_resource_mount(const struct resource *r, int init, bool writable, bool noexec, struct error *err);
 
-/* A listening socket with the type of the socket `r`, named `name` in `directory`; *mount is a detached mount of that name. A descriptor. */
+/* A listening socket with the type of the socket `r`, named `name` in `directory`; *mount is a detached mount of that
+ * name. A descriptor. */
 int host_resource_listen(const struct resource *r, int directory, const char *name, int *mount, struct error *err);
 
 /* Starts a server of grants. Returns the socket to it. */

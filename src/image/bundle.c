@@ -73,7 +73,8 @@ int bundle_spool(int into, struct archive *a, uint64_t limit, int *bundle, struc
                 cleanup_free char *shown = text_escape(name);
                 if (a->entry.type == '0' && oci_is_part(name))
                         result = spool_one(dir, a, name, buffer, &limit, err);
-                else if (a->entry.type != '5' && !oci_is_part(name)) /* older ones have links for layers that are there twice */
+                else if (a->entry.type != '5' &&
+                         !oci_is_part(name)) /* older ones have links for layers that are there twice */
                         result = error_set(err, EINVAL, "%.200s is no part of an image's archive", shown);
                 if (result >= 0)
                         result = archive_next(a, err);

@@ -103,7 +103,8 @@ static void set_times(struct job *j, bool good)
         for (size_t i = j->count; good && i-- > 0;)
                 if (!j->dated[i].said) {
                         struct timespec times[2] = {j->dated[i].mtime, j->dated[i].mtime};
-                        (void)!utimensat(AT_FDCWD, j->dated[i].path, times, AT_SYMLINK_NOFOLLOW); /* replaced since: not ours */
+                        (void)!utimensat(AT_FDCWD, j->dated[i].path, times,
+                                         AT_SYMLINK_NOFOLLOW); /* replaced since: not ours */
                 }
         for (size_t i = 0; i < j->count; i++) {
                 struct timespec times[2] = {j->dated[i].mtime, j->dated[i].mtime};
@@ -215,7 +216,9 @@ static int make_directory(struct job *j, const char *path, bool there)
         cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return failed(j, "cannot open the directory");
-        *vector_add(j->dated, j->count, j->capacity) = (struct dated){.path = memory_string(path), .mtime = j->a->entry.mtime, .said = true};
+        *vector_add(j->dated, j->count, j->capacity) = (struct dated){.path = memory_string(path),
+                                                                      .mtime = j->a->entry.mtime,
+                                                                      .said = true};
         return dress(j, fd);
 }
 
@@ -361,7 +364,8 @@ static int lay_top(struct job *j)
             chown(".", (uid_t)u->top.uid, (gid_t)u->top.gid) < 0 || chmod(".", u->top.mode) < 0 ||
             utimensat(AT_FDCWD, ".", times, 0) < 0)
                 return error_sys(j->err, errno, "cannot give the tree its owner and permissions");
-        *vector_add(j->dated, j->count, j->capacity) = (struct dated){.path = memory_string("."), .mtime = u->top.mtime, .said = true};
+        *vector_add(j->dated, j->count,
+                    j->capacity) = (struct dated){.path = memory_string("."), .mtime = u->top.mtime, .said = true};
         return 0;
 }
 

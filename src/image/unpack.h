@@ -20,7 +20,12 @@ struct unpacked {
         unsigned devices;    /* device nodes that were left out: environments have their own */
         unsigned attributes; /* extended attributes that could not be kept */
         struct timespec begun, told;
-        struct { bool there; unsigned mode; uint64_t uid, gid; struct timespec mtime; } top; /* the tree itself: unpack_keep_top() */
+        struct {
+                bool there;
+                unsigned mode;
+                uint64_t uid, gid;
+                struct timespec mtime;
+        } top; /* the tree itself: unpack_keep_top() */
         bool progress; /* tells on standard error how far it is, once it takes more than a second */
 };
 #define UNPACK_ENTRIES 8000000 /* more files than any system has */

@@ -73,7 +73,8 @@ static int open_in_layer(struct apply *a, const struct layer_slot *slot, const c
                 a->own_slot = slot;
                 a->own_path = steal_pointer(&parent);
         }
-        return type == META_REGULAR ? files_open_content(a->own, path_name(path)) : files_open_any(a->own, path_name(path));
+        return type == META_REGULAR ? files_open_content(a->own, path_name(path))
+                                    : files_open_any(a->own, path_name(path));
 }
 
 int apply_open_own(struct apply *a, const struct item *item)
@@ -93,7 +94,8 @@ static void touch(struct apply *a, int fd, uint64_t device)
         for (size_t i = 0; i < a->touched_count; i++)
                 if (a->touched[i].device == device)
                         return;
-        *vector_add(a->touched, a->touched_count, a->touched_capacity) = (struct touched){device, fcntl(fd, F_DUPFD_CLOEXEC, 0)};
+        *vector_add(a->touched, a->touched_count,
+                    a->touched_capacity) = (struct touched){device, fcntl(fd, F_DUPFD_CLOEXEC, 0)};
 }
 
 int apply_open_parent(struct apply *a, const struct item *item, char **name)
@@ -137,7 +139,8 @@ static int open_linked(struct apply *a, const struct item *item)
                 if (path_is_below(item->link, a->commit->layer->slots[i].path))
                         other.slot = a->commit->layer->slots[i].number;
         const struct layer_slot *slot = slot_of(a, other.slot);
-        cleanup_free char *target = slot ? commit_target(slot, item->link) : NULL, *above = target ? path_parent(target) : NULL;
+        cleanup_free char *target = slot ? commit_target(slot, item->link) : NULL,
+                          *above = target ? path_parent(target) : NULL;
         cleanup_close int parent = above ? files_open_root(above) : -1;
         return parent < 0 ? parent : openat(parent, path_name(target), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -152,7 +155,10 @@ static bool try_link(struct apply *a, const struct item *item, int own, int pare
         struct stat st;
         if (first < 0 || fstat(first, &st) < 0)
                 return false;
-        struct change c = {.own = own, .own_name = "", .base = readable >= 0 && S_ISREG(st.st_mode) ? readable : first, .name = ""};
+        struct change c = {.own = own,
+                           .own_name = "",
+                           .base = readable >= 0 && S_ISREG(st.st_mode) ? readable : first,
+                           .name = ""};
         unsigned what = 0;
         const char *which;
         if (files_look(c.own, "", false, &c.after) < 0 || files_look(c.base, "", false, &c.before) < 0 ||
@@ -190,7 +196,8 @@ static int merged(struct apply *a, const struct item *item, int own, int parent,
         if (result == 0)
                 a->commit->merged += count > 0;
         if (result == 0 && count > 0) {
-                cleanup_free char *text = memory_format("merged, with %d difference%s between marks", count, count > 1 ? "s" : "");
+                cleanup_free char *text = memory_format("merged, with %d difference%s between marks", count,
+                                                        count > 1 ? "s" : "");
                 a->commit->tell(a->commit->context, NULL, item->path, text);
         }
         return result;
@@ -266,7 +273,8 @@ static void apply_item(struct apply *a, const struct item *item)
                 put_outside(a, item, own, parent, name);
 }
 
-static void delete_tree(struct apply *a, const struct item *item, int parent, const char *name, const char *temp, bool begun)
+static void delete_tree(struct apply *a, const struct item *item, int parent, const char *name, const char *temp,
+                        bool begun)
 {
         char *found = NULL;
         cleanup_free char *target = apply_target(a, item);
@@ -375,7 +383,8 @@ static unsigned kind_bit(char kind)
 }
 
 /* Calls `f` for each item of the journal that is of one of `kinds`. `first`: which there are is not known yet. */
-static int each(struct apply *a, void (*f)(struct apply *, const struct item *), const char *kinds, bool first, struct error *err)
+static int each(struct apply *a, void (*f)(struct apply *, const struct item *), const char *kinds, bool first,
+                struct error *err)
 {
         struct item item = {0};
         int more = 0;
@@ -415,7 +424,9 @@ int commit_apply(struct commit *c, bool again, struct error *err)
 {
         struct apply a = {.commit = c, .parent = {.fd = -1}, .own = -1, .again = again};
         size_t files = files_limit();
-        a.waiting_limit = files > 2 * WAITING_LIMIT + RESERVE ? WAITING_LIMIT : files > 2 * RESERVE ? (files - RESERVE) / 4 : 8;
+        a.waiting_limit = files > 2 * WAITING_LIMIT + RESERVE ? WAITING_LIMIT
+                          : files > 2 * RESERVE               ? (files - RESERVE) / 4
+                                                              : 8;
         mode_t mask = umask(0);
         int result = each(&a, apply_item, "dpl3", true, err);
         fresh_leave(&a, NULL);

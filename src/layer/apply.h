@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A commit that is being carried out: what apply.c (the items of the journal in their order), fresh.c (new directories) and place.c
- * (names given to what is ready) share.
+ * A commit that is being carried out: what apply.c (the items of the journal in their order), fresh.c (new directories)
+ * and place.c (names given to what is ready) share.
  */
 #pragma once
 
@@ -77,12 +77,12 @@ void place_remove_temporary(int dir, const char *name);
 bool place_is_before(const struct item *item, const struct meta *now);
 /* Is what stands at the name already what the layer has? */
 bool place_is_done(struct apply *a, int own, int dir, const char *name);
-/* A commit that was cut off may have left something under its name: of its own, or what stood there before. What is neither was
- * put there outside at the moment of the exchange: it stays, and is named. */
+/* A commit that was cut off may have left something under its name: of its own, or what stood there before. What is
+ * neither was put there outside at the moment of the exchange: it stays, and is named. */
 void place_clear(struct apply *a, const struct item *item, int own, int dir, const char *temp);
 /* Takes `fd` and `temp`; the parent is borrowed. */
-void place_later(struct apply *a, unsigned long number, const struct item *item, const struct into *parent, int fd, char *temp,
-                 const char *name);
+void place_later(struct apply *a, unsigned long number, const struct item *item, const struct into *parent, int fd,
+                 char *temp, const char *name);
 /* Makes all that waits durable, and gives it its names. */
 void place_all(struct apply *a);
 

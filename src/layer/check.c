@@ -28,8 +28,8 @@ static bool is_forced(const struct commit *c, const char *path)
         return false;
 }
 
-int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path, const struct timespec *since, bool strict,
-                       char **found)
+int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path,
+                       const struct timespec *since, bool strict, char **found)
 {
         cleanup_close int fd = files_open_directory(dir, name);
         if (fd < 0)
@@ -47,10 +47,13 @@ int commit_tree_is_old(const struct commit *c, int dir, const char *name, const 
                                 result = looked;
                                 break;
                         }
-                        /* A commit at work changes directories from which it takes something out, and other names of a file. */
-                        const struct timespec *age = !strict && time_before(&meta.mtime, &meta.ctime) ? &meta.mtime : &meta.ctime;
+                        /* A commit at work changes directories from which it takes something out, and other names of a
+                         * file. */
+                        const struct timespec *age = !strict && time_before(&meta.mtime, &meta.ctime) ? &meta.mtime
+                                                                                                      : &meta.ctime;
                         bool loose = !strict && meta.type == META_DIRECTORY;
-                        if (meta.type != META_NONE && !loose && !time_before(age, since) && !known_has(&c->known, below, &meta)) {
+                        if (meta.type != META_NONE && !loose && !time_before(age, since) &&
+                            !known_has(&c->known, below, &meta)) {
                                 *found = steal_pointer(&below);
                                 result = 0;
                         } else if (meta.type == META_DIRECTORY) {
@@ -75,7 +78,8 @@ static const char *unproven(const struct commit *c, const struct change *change,
 }
 
 /* A directory that goes, with what is in it. */
-static const char *tree_unproven(const struct commit *c, const struct change *change, int parent, const char *target, char **text)
+static const char *tree_unproven(const struct commit *c, const struct change *change, int parent, const char *target,
+                                 char **text)
 {
         char *found = NULL;
         int result = commit_tree_is_old(c, parent, path_name(target), target, &change->since, true, &found);
@@ -103,8 +107,8 @@ static bool in_group(const struct commit *c, gid_t gid)
         return false;
 }
 
-/* Ids in access lists and capabilities of an environment with ids of its own mean others outside; and what a file has outside of these
- * root inside was not shown, so it would be lost. */
+/* Ids in access lists and capabilities of an environment with ids of its own mean others outside; and what a file has
+ * outside of these root inside was not shown, so it would be lost. */
 static const char *not_to_carry(const struct change *change, const char *target)
 {
         struct xattrs own = {0}, base = {0};
@@ -136,14 +140,16 @@ static const char *not_to_make(const struct commit *c, const struct change *chan
         if (change->after.type == META_DEVICE)
                 return "it is a device, which only root makes";
         if (change->after.uid != c->uid || !in_group(c, change->after.gid)) {
-                *text = memory_format("inside it belongs to %u:%u, which you cannot give it to", change->after.uid, change->after.gid);
+                *text = memory_format("inside it belongs to %u:%u, which you cannot give it to", change->after.uid,
+                                      change->after.gid);
                 return *text;
         }
         if (c->inside)
                 return not_to_carry(change, target);
         if (change->after.type != META_REGULAR || !(change->after.mode & 0111))
                 return NULL;
-        int own = c->open_own ? c->open_own(c->context, change->slot, change->path) : change_open(change->slot, change->path, true);
+        int own = c->open_own ? c->open_own(c->context, change->slot, change->path)
+                              : change_open(change->slot, change->path, true);
         struct xattrs list = {0};
         bool capable = false;
         if (own >= 0 && files_xattrs(own, "", 0, &list) == 0)
@@ -170,7 +176,8 @@ static const char *not_to_write(const struct commit *c, const struct change *cha
         if (c->inside && !files_clock_is_ours(parent))
                 return "whether it was changed outside since cannot be told";
         bool another = change->before.type != META_NONE && change->before.uid != c->uid;
-        if (c->uid != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) && dir.uid != geteuid())
+        if (c->uid != 0 && another && files_look(parent, "", false, &dir) == 0 && (dir.mode & 01000) &&
+            dir.uid != geteuid())
                 return "it belongs to somebody else, in a directory where only they may remove it";
         return NULL;
 }
@@ -200,7 +207,8 @@ static bool is_unreadable(const struct commit *c, const struct change *change, i
 static bool is_orphan(const struct change *change)
 {
         return change->kind == CHANGE_ADDED && change->copy && !change->link &&
-               !(change->since.tv_sec && change->parent_ctime.tv_sec && time_before(&change->parent_ctime, &change->since));
+               !(change->since.tv_sec && change->parent_ctime.tv_sec &&
+                 time_before(&change->parent_ctime, &change->since));
 }
 
 /* Why it is refused, or NULL. What is no constant is put into *text. */
@@ -232,13 +240,14 @@ static const char *refusal(const struct commit *c, const struct change *change, 
         if (why)
                 return why;
         struct meta now = change->before;
-        if (change->before.type == META_NONE && files_look(parent, path_name(target), false, &now) == 0 && now.type != META_NONE &&
-            !forced && !known_has(&c->known, target, &now))
+        if (change->before.type == META_NONE && files_look(parent, path_name(target), false, &now) == 0 &&
+            now.type != META_NONE && !forced && !known_has(&c->known, target, &now))
                 return "the name is there outside, and nobody inside has seen it";
         if (forced || change->before.type == META_NONE)
-                return !forced && is_orphan(change) ? "it is a copy of a file outside that is not there any more, deleted or renamed: if "
-                                                      "it was renamed inside, choose its old name too"
-                                                    : NULL;
+                return !forced && is_orphan(change)
+                               ? "it is a copy of a file outside that is not there any more, deleted or renamed: if "
+                                 "it was renamed inside, choose its old name too"
+                               : NULL;
         if (is_unreadable(c, change, parent, target))
                 return "it is based on a file that you cannot read";
         if (c->merge && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR)
@@ -258,18 +267,23 @@ static bool is_chosen(const struct commit *c, const char *path)
 static int write_down(struct commit *c, const struct change *change, const char *target)
 {
         bool directory = change->after.type == META_DIRECTORY;
-        struct item item = {.kind = change->kind == CHANGE_DELETED                    ? ITEM_DELETE
-                                    : directory && change->kind == CHANGE_CHANGED      ? ITEM_META
-                                    : directory                                        ? ITEM_DIRECTORY
-                                    : change->link && is_chosen(c, change->link)       ? ITEM_LINK
-                                                                                       : ITEM_PUT,
-                            .forced = is_forced(c, change->path), .only_time = change->what == CHANGE_TIMES, .slot = change->slot->number,
-                            .before = change->before, .after = change->after.type, .since = change->since, .path = (char *)change->path};
+        struct item item = {.kind = change->kind == CHANGE_DELETED                ? ITEM_DELETE
+                                    : directory && change->kind == CHANGE_CHANGED ? ITEM_META
+                                    : directory                                   ? ITEM_DIRECTORY
+                                    : change->link && is_chosen(c, change->link)  ? ITEM_LINK
+                                                                                  : ITEM_PUT,
+                            .forced = is_forced(c, change->path),
+                            .only_time = change->what == CHANGE_TIMES,
+                            .slot = change->slot->number,
+                            .before = change->before,
+                            .after = change->after.type,
+                            .since = change->since,
+                            .path = (char *)change->path};
         if (item.kind == ITEM_LINK)
                 item.link = (char *)change->link;
         /* A merge is only wanted where the two really went apart. */
-        if (c->merge && item.kind == ITEM_PUT && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR && !item.forced &&
-            unproven(c, change, target))
+        if (c->merge && item.kind == ITEM_PUT && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR &&
+            !item.forced && unproven(c, change, target))
                 item.kind = ITEM_MERGE;
         c->items++;
         return journal_add(&c->journal, &item);

@@ -2,17 +2,17 @@
 /*
  * Changes kept: carried to the outside.
  *
- * Theory of operation. First every chosen change is looked at (check.c). One that may not go is refused by name, and then nothing
- * is done at all; else what is to be done is written down durably (journal.h). Then it is done (apply.c), in an order in which
- * nothing half is ever seen under a lasting name:
+ * Theory of operation. First every chosen change is looked at (check.c). One that may not go is refused by name, and
+ * then nothing is done at all; else what is to be done is written down durably (journal.h). Then it is done (apply.c),
+ * in an order in which nothing half is ever seen under a lasting name:
  *
  *   - a file is written without a name (or under one of paddock's), made durable, and appears by one link or exchange;
  *   - what the exchange brings out is compared with what was found before, and exchanged back if it is another;
  *   - a new directory is filled under a name of paddock's and appears whole by one rename;
  *   - names that are to go go last, a directory with everything below it by one rename to a name of paddock's.
  *
- * Each step can be gone through again: what is there already and equal is done. So whoever finds a journal goes through it, and
- * comes to the same end.
+ * Each step can be gone through again: what is there already and equal is done. So whoever finds a journal goes through
+ * it, and comes to the same end.
  */
 #pragma once
 
@@ -27,7 +27,8 @@ struct commit {
         size_t path_count;
         char **forced;          /* at and below these it does not matter what changed outside */
         size_t forced_count;
-        bool inside;            /* the changes are looked at by a process with ids of its own, which sees all other owners as nobody's */
+        bool inside; /* the changes are looked at by a process with ids of its own, which sees all other owners as
+                        nobody's */
         bool merge;             /* text that changed on both sides is merged */
         struct known known;
         struct journal journal;
@@ -45,18 +46,21 @@ struct commit {
 /* A layer_visit, behind a rename_filter: looks at one change. `context` is the commit; its journal is begun. */
 int commit_check(void *commit, const struct change *change);
 
-/* Carries out the journal (`again`: of a commit that was cut off). Names what changed outside since it was written, and leaves it. */
+/* Carries out the journal (`again`: of a commit that was cut off). Names what changed outside since it was written, and
+ * leaves it. */
 int commit_apply(struct commit *c, bool again, struct error *err);
 
-/* Has everything below the directory `name` the age of what the layer covered: older than `since`? 1; 0 with the path of what is
- * younger in *found (fresh memory); negative: an errno. `strict` is false once the commit itself is at work. */
-int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path, const struct timespec *since, bool strict,
-                       char **found);
+/* Has everything below the directory `name` the age of what the layer covered: older than `since`? 1; 0 with the path
+ * of what is younger in *found (fresh memory); negative: an errno. `strict` is false once the commit itself is at
+ * work. */
+int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path,
+                       const struct timespec *since, bool strict, char **found);
 
 /* Where `path` of the slot lies outside, fresh memory; NULL: nowhere. */
 char *commit_target(const struct layer_slot *slot, const char *path);
 
-/* merge.c: writes both versions of a text to `to`, what differs between marks. Returns how many differences, negative: an errno. */
+/* merge.c: writes both versions of a text to `to`, what differs between marks. Returns how many differences, negative:
+ * an errno. */
 int merge_texts(int outside, int inside, const char *label, int to);
 /* Is it text? */
 bool merge_is_text(int fd);
@@ -71,9 +75,9 @@ struct into {
 };
 int into_look(struct into *into, int fd);
 
-/* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where that can be
- * had, and is left open there; else that is -1. `made`, when it is not NULL, tells its type, inode and time of change. 0, or
- * negative: an errno, and *what says what could not be done. */
+/* Makes a thing, that is no directory, like the one that `own` is open on. With `nameless`, a file gets no name where
+ * that can be had, and is left open there; else that is -1. `made`, when it is not NULL, tells its type, inode and time
+ * of change. 0, or negative: an errno, and *what says what could not be done. */
 int put(const struct layer *layer, int own, struct into *into, const char *name, int *nameless, struct meta *made,
         const char **what);
 /* Owner, attributes, permissions and time of the open directory or file. */

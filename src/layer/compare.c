@@ -134,7 +134,8 @@ static int xattrs_of(int fd, int dir, const char *name, unsigned shift, struct x
         return fd >= 0 ? files_xattrs(fd, "", shift, list) : files_xattrs(dir, name, shift, list);
 }
 
-static int compare_xattrs(const struct layer *layer, const struct change *c, const struct sides *s, unsigned *what, const char **which)
+static int compare_xattrs(const struct layer *layer, const struct change *c, const struct sides *s, unsigned *what,
+                          const char **which)
 {
         struct xattrs own, base;
         *which = "inside";

@@ -2,10 +2,10 @@
 /*
  * Changes thrown away: see discard.h.
  *
- * Theory of operation. What is discarded lies in directories that the layer has too. Where one of them hides what it covers (it
- * replaced a directory that was deleted), taking the name away would not show the outside again. Such a directory is opened
- * first: every name that it hides gets a mark of its own, a directory in it that would begin to merge is made to hide what it
- * covers, and only then its own mark goes. Each step leaves the view as it was.
+ * Theory of operation. What is discarded lies in directories that the layer has too. Where one of them hides what it
+ * covers (it replaced a directory that was deleted), taking the name away would not show the outside again. Such a
+ * directory is opened first: every name that it hides gets a mark of its own, a directory in it that would begin to
+ * merge is made to hide what it covers, and only then its own mark goes. Each step leaves the view as it was.
  */
 #include "layer/discard.h"
 
@@ -65,7 +65,8 @@ static int open_opaque(int own, int base, struct error *err)
 }
 
 /* `relative` in the slot: taken away from the directory that holds it. */
-static int discard_below(const struct layer_slot *slot, const char *path, const char *relative, int holder, struct error *err)
+static int discard_below(const struct layer_slot *slot, const char *path, const char *relative, int holder,
+                         struct error *err)
 {
         cleanup_close int own = openat(slot->own[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         cleanup_close int base = slot->base_count && slot->cover.kind == COVER_CHANGES
@@ -121,7 +122,9 @@ static int drop_slot(const struct layer *layer, const struct layer_slot *slot, i
 int layer_discard(struct layer *layer, const char *path, int holder, struct error *err)
 {
         if (layer->chain.count) {
-                error_set(err, ENOTSUP, "parts of the layer are held by a snapshot or a clone, and single paths cannot be taken out of them");
+                error_set(err, ENOTSUP,
+                          "parts of the layer are held by a snapshot or a clone, and single paths cannot be taken out "
+                          "of them");
                 return error_remedy(err, "discard everything, or `paddock reset` to a snapshot");
         }
         int any = 0;
@@ -133,10 +136,13 @@ int layer_discard(struct layer *layer, const char *path, int holder, struct erro
                 } else if (path_is_below(path, slot->path) && slot->own_count) {
                         if (slot->cover.kind == COVER_ENTRIES) {
                                 cleanup_free char *shown = text_escape(slot->path);
-                                error_set(err, ENOTSUP, "%s is private entry by entry: what is in it cannot be shown again alone", shown);
+                                error_set(err, ENOTSUP,
+                                          "%s is private entry by entry: what is in it cannot be shown again alone",
+                                          shown);
                                 return error_remedy(err, "discard the whole of %s", shown);
                         }
-                        result = discard_below(slot, path, path + (slot->path[1] ? strlen(slot->path) + 1 : 1), holder, err);
+                        result = discard_below(slot, path, path + (slot->path[1] ? strlen(slot->path) + 1 : 1), holder,
+                                               err);
                 }
                 if (result < 0)
                         return result;
@@ -154,10 +160,15 @@ int layer_settle(struct layer *layer, int holder, struct error *err)
                 struct names names = {.budget = 1};
                 bool empty = names_next(&names, slot->own, 1) == 1 && !names.count;
                 names_clear(&names);
-                struct change top = {.top = true, .name = "", .own_name = "", .own = slot->own[0], .base = slot->base[0]};
+                struct change top = {.top = true,
+                                     .name = "",
+                                     .own_name = "",
+                                     .own = slot->own[0],
+                                     .base = slot->base[0]};
                 unsigned what = 0;
                 const char *which;
-                if (!empty || files_look(top.own, "", false, &top.after) < 0 || files_look(top.base, "", false, &top.before) < 0)
+                if (!empty || files_look(top.own, "", false, &top.after) < 0 ||
+                    files_look(top.base, "", false, &top.before) < 0)
                         continue;
                 top.after.uid -= layer->shift;
                 top.after.gid -= layer->shift;

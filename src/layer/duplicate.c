@@ -69,7 +69,9 @@ static int copy_entry(struct copying *c, int from, int to, const char *name)
                 return files_whiteout(to, name);
         if (meta.type == META_DIRECTORY)
                 return copy_directory(c, own, &meta, to, name);
-        const struct link_entry *first = meta.links > 1 ? links_first(&c->links, meta.device, meta.inode, c->path.data, 0) : NULL;
+        const struct link_entry *first = meta.links > 1
+                                                 ? links_first(&c->links, meta.device, meta.inode, c->path.data, 0)
+                                                 : NULL;
         if (first)
                 return copy_link(c, first->path, to, name);
         struct into into = {.fd = to, .inherits = true, .share = true};

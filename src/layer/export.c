@@ -60,7 +60,9 @@ static int note(struct export *x, const char *name, const struct digest *whole)
         cleanup_text struct text line = {0};
         digest_line(whole, name, &line);
         x->manifest_size += line.length;
-        return fwrite(line.data, 1, line.length, x->manifest) == line.length ? 0 : error_sys(x->err, errno, "cannot write the manifest");
+        return fwrite(line.data, 1, line.length, x->manifest) == line.length
+                       ? 0
+                       : error_sys(x->err, errno, "cannot write the manifest");
 }
 
 static int add_text(struct export *x, const char *name, const char *text, size_t size)
@@ -153,7 +155,8 @@ static int add_layer(struct export *x, int holder, const char *prefix, const str
         for (size_t i = 0; i < slots.count && result == 0; i++) {
                 cleanup_free char *name = memory_format("layer/%u", slots.slots[i].number);
                 cleanup_close int dir = files_open_directory(holder, name);
-                cleanup_free char *path = memory_format("%s%s/path", prefix, name), *cover = memory_format("%s%s/cover", prefix, name);
+                cleanup_free char *path = memory_format("%s%s/path", prefix, name),
+                                  *cover = memory_format("%s%s/cover", prefix, name);
                 const char *what = slots.slots[i].blank ? "content" : "upper";
                 cleanup_free char *tree = memory_format("%s%s/%s", prefix, name, what);
                 result = dir < 0 ? failed(x, dir, name) : add_file(x, dir, "path", path);
@@ -181,11 +184,13 @@ static int add_chain(struct export *x, int directory, const struct chain *chain)
                 const char *id = chain->ids[i - 1];
                 if (is_done(x, id))
                         continue;
-                cleanup_free char *place = memory_format("../../frozen/%s", id), *prefix = memory_format("frozen/%s/", id);
+                cleanup_free char *place = memory_format("../../frozen/%s", id),
+                                  *prefix = memory_format("frozen/%s/", id);
                 cleanup_close int dir = files_open_directory(directory, place);
                 if (dir < 0)
                         return failed(x, dir, prefix);
-                int result = add_layer(x, dir, prefix, &(struct chain){0}); /* chains say what lies under it, not the layer itself */
+                int result = add_layer(x, dir, prefix,
+                                       &(struct chain){0}); /* chains say what lies under it, not the layer itself */
                 if (result < 0)
                         return result;
                 *vector_add(x->done.ids, x->done.count, x->done.capacity) = memory_string(id);
@@ -235,7 +240,8 @@ static int add_header(struct export *x)
 {
         const struct portable *p = x->p;
         cleanup_text struct text t = {0};
-        text_addf(&t, "paddock-export %d\nname\t%s\nidentity\t%s\n", PORTABLE_VERSION, p->name, identity_word(p->identity));
+        text_addf(&t, "paddock-export %d\nname\t%s\nidentity\t%s\n", PORTABLE_VERSION, p->name,
+                  identity_word(p->identity));
         if (p->single)
                 text_addf(&t, "owner\t%u\t%u\n", p->uid, p->gid);
         if (p->home) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * New directories of a commit. The topmost is filled under a name of paddock's, and gets its own by one rename when it is full: so a
- * directory and all that is in it appear at once, and nothing in it needs care for what others may see.
+ * New directories of a commit. The topmost is filled under a name of paddock's, and gets its own by one rename when it
+ * is full: so a directory and all that is in it appear at once, and nothing in it needs care for what others may see.
  */
 #include "layer/apply.h"
 
@@ -51,7 +51,11 @@ static void begin(struct apply *a, const struct item *item, const struct into *p
                 return;
         }
         struct fresh *f = vector_add(a->fresh, a->fresh_count, a->fresh_capacity);
-        *f = (struct fresh){.item = *item, .number = a->number, .parent = *parent, .temp = temp, .name = temp ? memory_string(name) : NULL};
+        *f = (struct fresh){.item = *item,
+                            .number = a->number,
+                            .parent = *parent,
+                            .temp = temp,
+                            .name = temp ? memory_string(name) : NULL};
         f->item.path = memory_string(item->path);
         f->item.link = NULL;
         f->parent.fd = temp ? fcntl(parent->fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -71,7 +75,8 @@ void fresh_begin(struct apply *a, const struct item *item, const struct into *pa
                 apply_failed(a, item->path, "cannot look at what is there outside", -result);
                 return;
         }
-        /* There already, by the same commit before it was cut off, or by somebody else: what goes into it is looked at by itself. */
+        /* There already, by the same commit before it was cut off, or by somebody else: what goes into it is looked at
+         * by itself. */
         if (now.type == META_DIRECTORY && (item->before.type != META_DIRECTORY || a->again))
                 return;
         if (item->before.type != META_NONE && now.type != META_NONE && !place_is_before(item, &now)) {

@@ -2,15 +2,16 @@
 /*
  * An environment out of one file: see portable.h.
  *
- * Theory of operation. The archive may come from anybody, so nothing in it is used as a name but what is checked piece by piece, and
- * nothing is made but in directories that this process has made itself and holds open: entries come in the order in which a tree is
- * walked, so the directory that an entry is in is the one on top of a stack of open ones, or one further down, of which those above are
- * then complete and get their permissions and times. A link to another name is looked up again from the top, and no symbolic link
- * is ever followed. What describes (which slots there are, what they cover, which layers lie below) is parsed and written anew.
- * Frozen layers get fresh names, so that none of here is touched.
+ * Theory of operation. The archive may come from anybody, so nothing in it is used as a name but what is checked piece
+ * by piece, and nothing is made but in directories that this process has made itself and holds open: entries come in
+ * the order in which a tree is walked, so the directory that an entry is in is the one on top of a stack of open ones,
+ * or one further down, of which those above are then complete and get their permissions and times. A link to another
+ * name is looked up again from the top, and no symbolic link is ever followed. What describes (which slots there are,
+ * what they cover, which layers lie below) is parsed and written anew. Frozen layers get fresh names, so that none of
+ * here is touched.
  *
- * Whether the outside is what a layer covered cannot be told on another machine, so the records of it are dropped: a commit then
- * refuses, until it is forced, whatever would replace something.
+ * Whether the outside is what a layer covered cannot be told on another machine, so the records of it are dropped: a
+ * commit then refuses, until it is forced, whatever would replace something.
  */
 #include "layer/import.h"
 
@@ -42,7 +43,9 @@ int import_note(struct import *im, const struct digest *whole)
 {
         cleanup_text struct text line = {0};
         digest_line(whole, im->tar.entry.name, &line);
-        return fwrite(line.data, 1, line.length, im->manifest) == line.length ? 0 : import_failed(im, -errno, "cannot keep its digest");
+        return fwrite(line.data, 1, line.length, im->manifest) == line.length
+                       ? 0
+                       : import_failed(im, -errno, "cannot keep its digest");
 }
 
 /* --- what describes ----------------------------------------------------------------------------------------------- */
@@ -147,7 +150,8 @@ static int begin_frozen(struct import *im, const char *id)
 static char *here(const struct import *im, const char *path)
 {
         const char *there = im->home, *home = im->p->home;
-        return there && home && path_is_below(path, there) ? memory_format("%s%s", home, path + strlen(there)) : memory_string(path);
+        return there && home && path_is_below(path, there) ? memory_format("%s%s", home, path + strlen(there))
+                                                           : memory_string(path);
 }
 
 /* layer/N/path: a slot begins. `dir`: the directory of the layer. */
@@ -192,8 +196,8 @@ static int begin_slot(struct import *im, int dir, const char *number)
         return result;
 }
 
-/* layer/N/cover: believed as far as it says what the next run would write. What covers another place than its own is told by that run,
- * from the rules; until then a commit goes where inside shows it. */
+/* layer/N/cover: believed as far as it says what the next run would write. What covers another place than its own is
+ * told by that run, from the rules; until then a commit goes where inside shows it. */
 static int read_cover(struct import *im, const char *path)
 {
         cleanup_free char *text = NULL;
@@ -338,7 +342,8 @@ static int compare_manifest(void *context, const char *data, size_t size, struct
                         if (n > 0)
                                 line[n - 1] = '\0'; /* its newline */
                         cleanup_free char *shown = n > DIGEST_HEX + 2 ? text_escape(line + DIGEST_HEX + 1) : NULL;
-                        return error_set(err, EBADMSG, "%s is not what was exported: its digest differs", shown ? shown : "a file");
+                        return error_set(err, EBADMSG, "%s is not what was exported: its digest differs",
+                                         shown ? shown : "a file");
                 }
                 if (data[i] == '\n')
                         c->line = ftell(ours);
@@ -383,9 +388,11 @@ static int read_entry(struct import *im, const char *name)
         if (im->has_digest)
                 return import_refuse(im, e->name, "it comes after the end");
         if (strcmp(e->name, "paddock-digest") == 0)
-                return im->has_manifest ? read_digest(im) : import_refuse(im, e->name, "the manifest does not come before it");
+                return im->has_manifest ? read_digest(im)
+                                        : import_refuse(im, e->name, "the manifest does not come before it");
         if (im->has_manifest || !is_plain(e->name))
-                return import_refuse(im, e->name, im->has_manifest ? "it comes after the manifest" : "it is no name to be restored");
+                return import_refuse(im, e->name,
+                                     im->has_manifest ? "it comes after the manifest" : "it is no name to be restored");
         if (strncmp(e->name, "layer/", 6) == 0)
                 return read_layer(im, im->env, e->name + 6);
         if (strncmp(e->name, "frozen/", 7) == 0)
@@ -426,7 +433,8 @@ static int read_fact(struct import *im, char *line)
                 im->gid = *end == '\t' ? (unsigned)strtoul(end + 1, &end, 10) : 0;
                 return *end ? import_refuse(im, "paddock-export", "it is damaged") : 0;
         } else if (value && strcmp(line, "home") == 0 && !im->home) {
-                cleanup_free char *home = text_unescape(value), *clean = home && home[0] == '/' ? path_clean("/", home) : NULL;
+                cleanup_free char *home = text_unescape(value),
+                                  *clean = home && home[0] == '/' ? path_clean("/", home) : NULL;
                 if (!clean || strcmp(clean, home) != 0 || !clean[1])
                         return import_refuse(im, "paddock-export", "it names no home directory");
                 im->home = steal_pointer(&home);
@@ -446,7 +454,8 @@ static int read_header(struct import *im)
                 return result < 0 ? result : error_set(im->err, EINVAL, "it is empty");
         if (strcmp(im->tar.entry.name, "paddock-export") != 0) {
                 error_set(im->err, EINVAL, "it is not an archive of an environment");
-                return error_remedy(im->err, "`paddock export` writes them; `paddock commit --to` writes changes alone, which tar lays out");
+                return error_remedy(im->err, "`paddock export` writes them; `paddock commit --to` writes changes "
+                                             "alone, which tar lays out");
         }
         result = read_text(im, &text, NULL);
         if (result < 0)
@@ -454,7 +463,8 @@ static int read_header(struct import *im)
         char *rest;
         long version = strncmp(text, magic, sizeof magic - 1) == 0 ? strtol(text + sizeof magic - 1, &rest, 10) : 0;
         if (version > PORTABLE_VERSION) {
-                error_set(im->err, EPROTO, "it was written by a newer paddock (version %ld; this one knows up to %d)", version, PORTABLE_VERSION);
+                error_set(im->err, EPROTO, "it was written by a newer paddock (version %ld; this one knows up to %d)",
+                          version, PORTABLE_VERSION);
                 return error_remedy(im->err, "use that newer paddock");
         }
         if (version < 1 || *rest != '\n')

@@ -22,7 +22,8 @@ int journal_begin(struct journal *j, int directory, struct error *err)
                 return error_sys(err, errno, "cannot write the journal of the commit");
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        j->token = ((unsigned long long)now.tv_sec << 30 ^ (unsigned long long)now.tv_nsec) ^ (unsigned long long)getpid() << 48;
+        j->token = ((unsigned long long)now.tv_sec << 30 ^ (unsigned long long)now.tv_nsec) ^
+                   (unsigned long long)getpid() << 48;
         fprintf(j->file, MAGIC "%llx\n", j->token);
         return 0;
 }
@@ -116,9 +117,10 @@ int journal_next(struct journal *j, struct item *i)
         i->kind = (enum item_kind)j->buffer[0];
         const char *at = j->buffer + 1;
         uint64_t forced, only_time, slot, before, after = META_NONE;
-        if (!take_number(&at, &forced) || !take_number(&at, &only_time) || !take_number(&at, &slot) || !take_number(&at, &before) ||
-            !take_number(&at, &i->before.inode) || !take_number(&at, &i->before.size) || !take_time(&at, &i->before.mtime) ||
-            !take_time(&at, &i->before.ctime) || !take_time(&at, &i->since) || *at != '\t')
+        if (!take_number(&at, &forced) || !take_number(&at, &only_time) || !take_number(&at, &slot) ||
+            !take_number(&at, &before) || !take_number(&at, &i->before.inode) || !take_number(&at, &i->before.size) ||
+            !take_time(&at, &i->before.mtime) || !take_time(&at, &i->before.ctime) || !take_time(&at, &i->since) ||
+            *at != '\t')
                 return -EINVAL;
         char *rest = j->buffer + (at - j->buffer) + 1, *path = strsep(&rest, "\t"), *link = strsep(&rest, "\t");
         if (!link || (rest && !line_take_number(&(const char *){rest}, &after))) /* older ones have no last field */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a commit is going to do, written down before it does any of it, in commit/journal of the environment: so that a commit that
- * was cut off can be gone through again. Each item says what stood outside when it was found to be free to go.
+ * What a commit is going to do, written down before it does any of it, in commit/journal of the environment: so that a
+ * commit that was cut off can be gone through again. Each item says what stood outside when it was found to be free to
+ * go.
  */
 #pragma once
 

@@ -64,7 +64,8 @@ void known_load(struct known *k, int directory)
                 struct meta meta = {0};
                 const char *at = line;
                 line[n - 1] = '\0';
-                if (!line_take_number(&at, &meta.inode) || *at++ != ' ' || !line_take_time(&at, &meta.ctime) || *at++ != ' ')
+                if (!line_take_number(&at, &meta.inode) || *at++ != ' ' || !line_take_time(&at, &meta.ctime) ||
+                    *at++ != ' ')
                         return;
                 cleanup_free char *path = text_unescape(at);
                 if (!path)
@@ -92,7 +93,8 @@ int known_store(const struct known *k, int directory, struct error *err)
                 text_add_bytes(&line, "\n", 1);
                 good = fwrite(line.data, line.length, 1, file) == 1;
         }
-        if (!good || fflush(file) == EOF || fsync(fileno(file)) < 0 || renameat(directory, ".known.new", directory, "known") < 0)
+        if (!good || fflush(file) == EOF || fsync(fileno(file)) < 0 ||
+            renameat(directory, ".known.new", directory, "known") < 0)
                 return error_sys(err, errno, "cannot write what the commit has made outside");
         return 0;
 }

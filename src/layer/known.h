@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What commits have made outside: the inode and time of change of each name that a commit of this environment wrote or removed
- * something in. What still has both is as the commit left it, so that a later commit may replace it although it is younger than
- * the layer.
+ * What commits have made outside: the inode and time of change of each name that a commit of this environment wrote or
+ * removed something in. What still has both is as the commit left it, so that a later commit may replace it although it
+ * is younger than the layer.
  */
 #pragma once
 

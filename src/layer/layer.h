@@ -2,10 +2,10 @@
 /*
  * The changes of an environment, found by comparing its layer with what the layer covers.
  *
- * Theory of operation. A slot of the layer holds only what was touched, so the walk goes through the layer's own directories,
- * never through the tree below, and looks each name up in what is covered. Names come sorted, so two walks of one layer tell
- * the same in the same order. What the walk keeps is bounded: the names of one directory at each depth, in pieces when there
- * are many, and an index of hard links.
+ * Theory of operation. A slot of the layer holds only what was touched, so the walk goes through the layer's own
+ * directories, never through the tree below, and looks each name up in what is covered. Names come sorted, so two walks
+ * of one layer tell the same in the same order. What the walk keeps is bounded: the names of one directory at each
+ * depth, in pieces when there are many, and an index of hard links.
  */
 #pragma once
 
@@ -56,10 +56,11 @@ struct change {
         bool passage;              /* not asked for, but above what was: a directory that is not there outside */
         bool top;                  /* the top of a slot */
         bool parent_new;           /* the directory that it is in covers none */
-        bool copy;                 /* made by copying what was covered under this name or another; only where `proofs` are wanted,
-                                    * and not of what is in a new directory */
+        bool copy; /* made by copying what was covered under this name or another; only where `proofs` are wanted,
+                    * and not of what is in a new directory */
         struct timespec since;     /* of a file in the layer: when it was made; else when the slot was first used */
-        struct timespec parent_sure; /* the directory that it is in is the one that was covered, for all times after this */
+        struct timespec
+                parent_sure; /* the directory that it is in is the one that was covered, for all times after this */
         struct timespec parent_ctime; /* of that directory outside */
         enum proof proof;          /* of `before` */
         const struct layer_slot *slot;
@@ -94,7 +95,8 @@ struct layer {
         unsigned shift;           /* what is taken from ids in the layer: the range of an environment of real root */
         bool mine;                /* what is made of it belongs to the invoking user, and to nobody else it may */
         bool ids;                 /* owners are compared: the environment has ids of its own */
-        /* Asked for the owner of what is outside, where this process cannot see it: it works in the environment's ids. Or NULL. */
+        /* Asked for the owner of what is outside, where this process cannot see it: it works in the environment's ids.
+         * Or NULL. */
         int (*owner)(void *context, int dir, const char *name, unsigned *uid, unsigned *gid);
         void *owner_context;
         int directory;            /* of the environment; borrowed */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Numbers and times in the lines of a record, written and read by hand: with printf() and scanf() the records of a commit would cost
- * more than looking at its changes.
+ * Numbers and times in the lines of a record, written and read by hand: with printf() and scanf() the records of a
+ * commit would cost more than looking at its changes.
  */
 #pragma once
 

@@ -24,7 +24,8 @@ static void grow(struct links *l)
         *l = bigger;
 }
 
-const struct link_entry *links_first(struct links *l, uint64_t device, uint64_t inode, const char *path, uint64_t covers)
+const struct link_entry *links_first(struct links *l, uint64_t device, uint64_t inode, const char *path,
+                                     uint64_t covers)
 {
         if (l->count * 2 >= l->capacity)
                 grow(l);
@@ -32,7 +33,10 @@ const struct link_entry *links_first(struct links *l, uint64_t device, uint64_t 
         if (entry->path)
                 return entry;
         if (l->count < (l->limit ? l->limit : LINKS_LIMIT)) {
-                *entry = (struct link_entry){.device = device, .inode = inode, .path = memory_string(path), .covers = covers};
+                *entry = (struct link_entry){.device = device,
+                                             .inode = inode,
+                                             .path = memory_string(path),
+                                             .covers = covers};
                 l->count++;
         }
         return NULL;

@@ -18,5 +18,6 @@ struct links {
 };
 
 /* Where the file was met first, or NULL; then `path` is kept as the first. */
-const struct link_entry *links_first(struct links *links, uint64_t device, uint64_t inode, const char *path, uint64_t covers);
+const struct link_entry *links_first(struct links *links, uint64_t device, uint64_t inode, const char *path,
+                                     uint64_t covers);
 void links_clear(struct links *links);

@@ -2,9 +2,9 @@
 /*
  * Two versions of a text in one: see commit.h.
  *
- * The version from which both come is gone: overlay copies a file when it is first written, and nobody keeps what the outside
- * overwrites later. So which side changed a line cannot be told, and every difference stands between marks, like a conflict in
- * diff3 -m or git; what is equal stands once.
+ * The version from which both come is gone: overlay copies a file when it is first written, and nobody keeps what the
+ * outside overwrites later. So which side changed a line cannot be told, and every difference stands between marks,
+ * like a conflict in diff3 -m or git; what is equal stands once.
  */
 #include "layer/commit.h"
 
@@ -52,7 +52,8 @@ int merge_texts(int outside, int inside, const char *label, int to)
                 dup2(out, STDOUT_FILENO);
                 dup2(a, 3);
                 dup2(b, 4);
-                execlp("diff", "diff", "-a", both, old, new, "--unchanged-group-format=%=", "--", "/dev/fd/3", "/dev/fd/4", (char *)NULL);
+                execlp("diff", "diff", "-a", both, old, new, "--unchanged-group-format=%=", "--", "/dev/fd/3",
+                       "/dev/fd/4", (char *)NULL);
                 _exit(127);
         }
         int status;

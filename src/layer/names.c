@@ -2,9 +2,9 @@
 /*
  * Names of directories, sorted, in pieces: see layer.h.
  *
- * Theory of operation. Names are gathered until the budget is used up; then the upper half is dropped, and no name above what
- * is left is taken any more. What was dropped is found again by reading the directories once more for the next piece. So the
- * memory is bounded whatever a directory holds, at the price of a reading for every piece.
+ * Theory of operation. Names are gathered until the budget is used up; then the upper half is dropped, and no name
+ * above what is left is taken any more. What was dropped is found again by reading the directories once more for the
+ * next piece. So the memory is bounded whatever a directory holds, at the price of a reading for every piece.
  */
 #include "layer/layer.h"
 
@@ -79,7 +79,9 @@ static char *keep(struct names *n, const char *name)
 {
         size_t size = strlen(name) + 1;
         if (!n->chunks || n->chunks->used + size > n->chunks->size) {
-                size_t fresh = !n->chunks ? CHUNK_FIRST : n->chunks->size < CHUNK_MOST ? n->chunks->size * 4 : CHUNK_MOST;
+                size_t fresh = !n->chunks                     ? CHUNK_FIRST
+                               : n->chunks->size < CHUNK_MOST ? n->chunks->size * 4
+                                                              : CHUNK_MOST;
                 fresh = fresh < size ? size : fresh;
                 struct names_chunk *chunk = memory_grow(NULL, 1, sizeof *chunk + fresh);
                 *chunk = (struct names_chunk){.next = n->chunks, .size = fresh};

@@ -2,9 +2,9 @@
 /*
  * Names given to what a commit has ready.
  *
- * What is ready but has no lasting name yet waits in a list; when it is long, everything is made durable with one call, and then
- * each gets its name. So no name ever stands for a file that a power cut would leave empty, and the disk is waited for once for
- * many files.
+ * What is ready but has no lasting name yet waits in a list; when it is long, everything is made durable with one call,
+ * and then each gets its name. So no name ever stands for a file that a power cut would leave empty, and the disk is
+ * waited for once for many files.
  */
 #include "layer/apply.h"
 
@@ -24,15 +24,16 @@ bool place_is_done(struct apply *a, int own, int dir, const char *name)
         struct change c = {.own = own, .own_name = "", .base = base, .name = ""};
         unsigned what = 0;
         const char *which;
-        if (base < 0 || own < 0 || files_look(own, "", false, &c.after) < 0 || files_look(base, "", false, &c.before) < 0 ||
-            c.after.type != c.before.type)
+        if (base < 0 || own < 0 || files_look(own, "", false, &c.after) < 0 ||
+            files_look(base, "", false, &c.before) < 0 || c.after.type != c.before.type)
                 return false;
         c.after.uid = layer_uid(a->commit->layer, c.after.uid);
         c.after.gid = layer_gid(a->commit->layer, c.after.gid);
         return compare(a->commit->layer, &c, true, &what, &which) == 0 && !(what & ~CHANGE_TIMES);
 }
 
-/* Not by its time of change, which the commit itself moves: by renaming it, and by taking away another name of the same file. */
+/* Not by its time of change, which the commit itself moves: by renaming it, and by taking away another name of the same
+ * file. */
 bool place_is_before(const struct item *item, const struct meta *now)
 {
         const struct meta *before = &item->before;
@@ -52,11 +53,14 @@ void place_clear(struct apply *a, const struct item *item, int own, int dir, con
         if (!a->again || files_look(dir, temp, false, &left) < 0 || left.type == META_NONE)
                 return;
         cleanup_close int nameless = files_nameless(dir);
-        if (left.type == META_DIRECTORY || nameless < 0 || place_is_before(item, &left) || place_is_done(a, own, dir, temp)) {
+        if (left.type == META_DIRECTORY || nameless < 0 || place_is_before(item, &left) ||
+            place_is_done(a, own, dir, temp)) {
                 place_remove_temporary(dir, temp);
                 return;
         }
-        cleanup_free char *why = memory_format("an outside version of the moment when the commit was cut off is left beside it as %s", temp);
+        cleanup_free char *why = memory_format("an outside version of the moment when the commit was cut off is left "
+                                               "beside it as %s",
+                                               temp);
         apply_conflict(a, item->path, why);
 }
 
@@ -67,7 +71,8 @@ static bool end_exchanged(struct apply *a, struct waiting *w, const char *path)
         struct meta out;
         cleanup_error struct error err = ERROR_INIT;
         int result = files_look(w->parent, w->temp, false, &out);
-        const char *why = result < 0 || !place_is_before(&w->item, &out) ? "it was changed outside at this very moment" : NULL;
+        const char *why = result < 0 || !place_is_before(&w->item, &out) ? "it was changed outside at this very moment"
+                                                                         : NULL;
         char *found = NULL;
         if (!why && out.type == META_DIRECTORY && !w->item.forced &&
             commit_tree_is_old(a->commit, w->parent, w->temp, target, &w->item.since, false, &found) != 1)
@@ -78,7 +83,8 @@ static bool end_exchanged(struct apply *a, struct waiting *w, const char *path)
                 apply_conflict(a, path, why);
                 return false;
         }
-        if ((out.type == META_DIRECTORY || unlinkat(w->parent, w->temp, 0) < 0) && tree_remove(w->parent, w->temp, &err) < 0)
+        if ((out.type == META_DIRECTORY || unlinkat(w->parent, w->temp, 0) < 0) &&
+            tree_remove(w->parent, w->temp, &err) < 0)
                 apply_conflict(a, path, err.text);
         w->placed = true;
         return true;
@@ -106,7 +112,8 @@ static bool place(struct apply *a, struct waiting *w)
                         apply_conflict(a, path, "it was deleted outside while the commit was at work");
                         return false;
                 }
-                result = w->fd >= 0 ? files_name(w->fd, w->parent, w->name) : files_rename_new(w->parent, w->temp, w->name);
+                result = w->fd >= 0 ? files_name(w->fd, w->parent, w->name)
+                                    : files_rename_new(w->parent, w->temp, w->name);
                 w->placed = result == 0;
                 if (result < 0)
                         apply_failed(a, path, "cannot give it its name", -result);
@@ -154,7 +161,8 @@ void place_all(struct apply *a)
                 if (a->sync_failed)
                         apply_failed(a, w->item.path, "cannot make it durable", a->sync_failed);
                 else if (place(a, w))
-                        apply_done(a, w->number, &w->item, files_look(w->parent, w->name, false, &made) == 0 ? &made : NULL);
+                        apply_done(a, w->number, &w->item,
+                                   files_look(w->parent, w->name, false, &made) == 0 ? &made : NULL);
                 if (!w->placed)
                         place_remove_temporary(w->parent, w->temp);
                 waiting_clear(w);
@@ -162,12 +170,17 @@ void place_all(struct apply *a)
         a->waiting_count = 0;
 }
 
-void place_later(struct apply *a, unsigned long number, const struct item *item, const struct into *parent, int fd, char *temp,
-                 const char *name)
+void place_later(struct apply *a, unsigned long number, const struct item *item, const struct into *parent, int fd,
+                 char *temp, const char *name)
 {
         struct waiting *w = vector_add(a->waiting, a->waiting_count, a->waiting_capacity);
-        *w = (struct waiting){.item = *item, .number = number, .parent = fcntl(parent->fd, F_DUPFD_CLOEXEC, 0), .device = parent->device, .fd = fd,
-                              .temp = temp, .name = memory_string(name)};
+        *w = (struct waiting){.item = *item,
+                              .number = number,
+                              .parent = fcntl(parent->fd, F_DUPFD_CLOEXEC, 0),
+                              .device = parent->device,
+                              .fd = fd,
+                              .temp = temp,
+                              .name = memory_string(name)};
         w->item.path = memory_string(item->path);
         w->item.link = NULL;
         if (a->waiting_count >= a->waiting_limit)

@@ -45,13 +45,15 @@ struct portable {
         enum identity_kind identity;
 };
 
-/* Writes the environment, whose directory is open and which does not run. `shift` is taken from the ids of its files. */
+/* Writes the environment, whose directory is open and which does not run. `shift` is taken from the ids of its
+ * files. */
 int portable_export(struct portable *p, int directory, unsigned shift, struct error *err);
 
 /* Reading is done in two steps, because who may read the rest depends on what stands first: p->name and p->identity. */
 struct import;
 int import_begin(struct portable *p, struct import **import, struct error *err);
-/* Fills the directory `place`, in which `env` and `frozen` are made: what becomes env/NAME and goes into frozen/. Called by a process
- * to which all ids of the environment belong. Nothing that is there is trusted before it returns 0. `name`: of the environment now. */
+/* Fills the directory `place`, in which `env` and `frozen` are made: what becomes env/NAME and goes into frozen/.
+ * Called by a process to which all ids of the environment belong. Nothing that is there is trusted before it returns 0.
+ * `name`: of the environment now. */
 int import_read(struct import *import, int place, const char *name, struct error *err);
 void import_end(struct import *import);

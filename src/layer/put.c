@@ -55,8 +55,8 @@ static int set_meta(const struct layer *layer, int own, const struct stat *from,
         int result = files_xattrs(own, "", layer->shift, &list);
         if (result < 0)
                 return result;
-        /* The owner first, because that takes capabilities away; the permissions last, because attributes want a file that may be
-         * written. */
+        /* The owner first, because that takes capabilities away; the permissions last, because attributes want a file
+         * that may be written. */
         char path[64];
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         *what = "cannot set its permissions";
@@ -87,13 +87,14 @@ int put_meta(const struct layer *layer, int own, int fd, const char **what)
         return fstat(own, &from) < 0 ? -errno : set_meta(layer, own, &from, fd, false, what);
 }
 
-/* A file that is to become like `from`. Nobody reads in it what they may not read in the end: it begins with no permissions more,
- * and with those when it will have the right owner. */
+/* A file that is to become like `from`. Nobody reads in it what they may not read in the end: it begins with no
+ * permissions more, and with those when it will have the right owner. */
 static int make_file(const struct stat *from, const struct into *into, bool plain, const char *name)
 {
         if (!name)
                 return files_nameless(into->fd);
-        int fd = openat(into->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, plain ? from->st_mode & 0777 : 0600);
+        int fd = openat(into->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        plain ? from->st_mode & 0777 : 0600);
         return fd < 0 ? -errno : fd;
 }
 
@@ -107,13 +108,13 @@ static int set_time(int own, const struct stat *from, int fd, struct stat *to)
         bool none = !list.count;
         files_xattrs_clear(&list);
         struct timespec times[2] = {from->st_atim, from->st_mtim};
-        return none && futimens(fd, times) == 0 && fstat(fd, to) == 0 && to->st_mode == from->st_mode && to->st_uid == from->st_uid &&
-               to->st_gid == from->st_gid;
+        return none && futimens(fd, times) == 0 && fstat(fd, to) == 0 && to->st_mode == from->st_mode &&
+               to->st_uid == from->st_uid && to->st_gid == from->st_gid;
 }
 
 /* Returns the file, open. */
-static int copy_file(const struct layer *layer, int own, struct stat *from, struct into *into, const char *name, struct stat *made,
-                     const char **what)
+static int copy_file(const struct layer *layer, int own, struct stat *from, struct into *into, const char *name,
+                     struct stat *made, const char **what)
 {
         bool plain = !into->inherits && !layer->shift && from->st_uid == into->uid && from->st_gid == into->gid;
         for (int i = 0; i < TRIES; i++) {
@@ -162,8 +163,8 @@ static int make_link(const struct layer *layer, int own, const struct stat *from
         return 0;
 }
 
-static int put_other(const struct layer *layer, int own, const struct stat *from, const struct into *into, const char *name,
-                     const char **what)
+static int put_other(const struct layer *layer, int own, const struct stat *from, const struct into *into,
+                     const char *name, const char **what)
 {
         if (S_ISLNK(from->st_mode))
                 return make_link(layer, own, from, into->fd, name);

@@ -2,9 +2,9 @@
 /*
  * Renames: see rename.h.
  *
- * Theory of operation. Most layers hold many additions and few deletions, or the other way round. So changes are only kept, as small
- * as they can be, while they come; in the end the deleted files are sorted by what a rename keeps, each added one is looked up
- * among them, and only a pair that may be one is opened.
+ * Theory of operation. Most layers hold many additions and few deletions, or the other way round. So changes are only
+ * kept, as small as they can be, while they come; in the end the deleted files are sorted by what a rename keeps, each
+ * added one is looked up among them, and only a pair that may be one is opened.
  */
 #include "layer/rename.h"
 
@@ -23,7 +23,7 @@ struct rename_held {
         size_t number;                     /* in the order in which they came */
         const char *path, *link;
         bool taken;                        /* a deleted file that is told as part of a rename */
-        struct change change;              /* without `before` (its last member) where that is nothing; strings behind it */
+        struct change change; /* without `before` (its last member) where that is nothing; strings behind it */
 };
 
 struct rename_piece {
@@ -115,7 +115,8 @@ static size_t first_like(const struct rename_filter *f, const struct meta *added
 static void find_partner(const struct rename_filter *f, struct rename_held *added)
 {
         const struct change *c = &added->change;
-        if (c->kind != CHANGE_ADDED || c->after.type != META_REGULAR || added->link || c->passage || c->slot->cover.kind != COVER_CHANGES)
+        if (c->kind != CHANGE_ADDED || c->after.type != META_REGULAR || added->link || c->passage ||
+            c->slot->cover.kind != COVER_CHANGES)
                 return;
         cleanup_close int own = -1;
         size_t tried = 0;

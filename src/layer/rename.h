@@ -2,10 +2,11 @@
 /*
  * Renames told as renames, over a bounded number of changes.
  *
- * Overlay copies a file up before it renames it, and leaves the old name deleted. A rename is told when it is proven: the new file
- * is marked as such a copy, and one deleted file outside has the same type, size, time of change to the nanosecond, mode and
- * content. A file that was changed after it was renamed, or a directory (which programs move by copying), is told as added and
- * deleted. So is every rename when there are more changes than RENAME_LIMIT: they pass through as they come.
+ * Overlay copies a file up before it renames it, and leaves the old name deleted. A rename is told when it is proven:
+ * the new file is marked as such a copy, and one deleted file outside has the same type, size, time of change to the
+ * nanosecond, mode and content. A file that was changed after it was renamed, or a directory (which programs move by
+ * copying), is told as added and deleted. So is every rename when there are more changes than RENAME_LIMIT: they pass
+ * through as they come.
  */
 #pragma once
 

@@ -30,8 +30,8 @@ static int map_id(void *context, uint32_t *id, bool group)
 static int too_many_ids(struct import *im, uint64_t uid, uint64_t gid)
 {
         cleanup_free char *shown = text_escape(im->tar.entry.name);
-        error_set(im->err, EOVERFLOW, "%s belongs to %llu:%llu, and there are not as many ids here", shown, (unsigned long long)uid,
-                  (unsigned long long)gid);
+        error_set(im->err, EOVERFLOW, "%s belongs to %llu:%llu, and there are not as many ids here", shown,
+                  (unsigned long long)uid, (unsigned long long)gid);
         return error_remedy(im->err, im->p->identity == IDENTITY_ROOT
                                              ? "`paddock doctor` tells how to get more subordinate ids"
                                              : "only root can restore an environment of root's");
@@ -50,7 +50,8 @@ static int set_meta(struct import *im, int fd, struct untar_entry *e)
         if (fstat(fd, &st) < 0)
                 return import_failed(im, -errno, "it is gone");
         if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-                return errno == EINVAL || errno == EPERM ? too_many_ids(im, e->uid, e->gid) : import_failed(im, -errno, "its owner");
+                return errno == EINVAL || errno == EPERM ? too_many_ids(im, e->uid, e->gid)
+                                                         : import_failed(im, -errno, "its owner");
         for (size_t i = 0; i < e->xattrs.count; i++) {
                 int mapped = files_map_acl(&e->xattrs.items[i], map_id, im);
                 if (mapped == -EINVAL)
@@ -165,7 +166,8 @@ static int make_symlink(struct import *im, int dir, const char *name)
         if (symlinkat(e->link, dir, name) < 0)
                 return import_failed(im, -errno, "cannot make it");
         if (fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == EINVAL || errno == EPERM ? too_many_ids(im, e->uid, e->gid) : import_failed(im, -errno, "its owner");
+                return errno == EINVAL || errno == EPERM ? too_many_ids(im, e->uid, e->gid)
+                                                         : import_failed(im, -errno, "its owner");
         return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? import_failed(im, -errno, "its time") : 0;
 }
 
@@ -174,7 +176,9 @@ static int make_other(struct import *im, int dir, const char *name)
         struct untar_entry *e = &im->tar.entry;
         if (e->type == '3') { /* a deleted name; nobody brings devices */
                 int result = e->major || e->minor || im->slot_blank ? -EPERM : files_whiteout(dir, name);
-                return result == -EPERM ? import_refuse(im, e->name, "it is a device") : result < 0 ? import_failed(im, result, "cannot make it") : 0;
+                return result == -EPERM ? import_refuse(im, e->name, "it is a device")
+                       : result < 0     ? import_failed(im, result, "cannot make it")
+                                        : 0;
         }
         if (mknodat(dir, name, e->socket ? S_IFSOCK | 0600 : S_IFIFO | 0600, 0) < 0)
                 return import_failed(im, -errno, "cannot make it");
@@ -182,7 +186,8 @@ static int make_other(struct import *im, int dir, const char *name)
         return fd < 0 ? import_failed(im, -errno, "cannot open it") : set_meta(im, fd, e);
 }
 
-/* Another name of a file that this slot has already: its directories are those that we made, and are looked up without links. */
+/* Another name of a file that this slot has already: its directories are those that we made, and are looked up without
+ * links. */
 static int make_link(struct import *im, int dir, const char *name)
 {
         const struct untar_entry *e = &im->tar.entry;
@@ -201,8 +206,8 @@ static int make_link(struct import *im, int dir, const char *name)
                 at = next;
         }
         struct meta meta;
-        if (at < 0 || !piece || strcmp(piece, "..") == 0 || files_look(at, piece, false, &meta) < 0 || meta.type == META_NONE ||
-            meta.type == META_DIRECTORY)
+        if (at < 0 || !piece || strcmp(piece, "..") == 0 || files_look(at, piece, false, &meta) < 0 ||
+            meta.type == META_NONE || meta.type == META_DIRECTORY)
                 return import_refuse(im, e->name, "it is linked to what is not there");
         return linkat(at, piece, dir, name, 0) < 0 ? import_failed(im, -errno, "cannot make it") : 0;
 }

@@ -42,12 +42,14 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
         if (dir < 0)
                 return error_sys(err, errno, "cannot open %s", name);
         int result = cover_load(dir, &s->cover, err);
-        if (result == -ENOENT || result == -EINVAL) /* damaged: what it covers is taken to be what has its name, since nobody knows when */
+        if (result == -ENOENT ||
+            result == -EINVAL) /* damaged: what it covers is taken to be what has its name, since nobody knows when */
                 cover_by_default(&s->cover, slot);
         else if (result < 0)
                 return error_context(err, "%s", name);
         if (result == -EINVAL) {
-                s->damage = "the record of what this part of the layer covers is damaged: it is compared with what has its name";
+                s->damage = "the record of what this part of the layer covers is damaged: it is compared with what has "
+                            "its name";
                 error_clear(err);
         }
         /* A copy of a single file lies in the directory of the slot itself. */
@@ -65,7 +67,8 @@ static int open_slot(struct layer *layer, const struct slot *slot, struct error 
                 return own == -ENOENT ? 0 : error_sys(err, -own, "cannot read %s", name);
         s->own[s->own_count++] = own;
         for (size_t i = 0; i < layer->chain.count && !slot->blank; i++) {
-                cleanup_free char *frozen = memory_format("../../frozen/%s/layer/%u/upper", layer->chain.ids[i], slot->number);
+                cleanup_free char *frozen = memory_format("../../frozen/%s/layer/%u/upper", layer->chain.ids[i],
+                                                          slot->number);
                 int fd = files_open_directory(layer->directory, frozen);
                 if (fd >= 0)
                         s->own[s->own_count++] = fd;
@@ -101,7 +104,8 @@ int layer_open(struct layer *layer, int directory, struct error *err)
         struct stat st;
         if (fstat(directory, &st) < 0)
                 return error_sys(err, errno, "cannot look at the environment's directory");
-        if (st.st_uid != geteuid()) { /* real root's: the ids inside are a range that begins with the directory's owner */
+        if (st.st_uid !=
+            geteuid()) { /* real root's: the ids inside are a range that begins with the directory's owner */
                 layer->shift = st.st_uid;
                 layer->ids = true;
         }
@@ -158,7 +162,9 @@ static int open_path(const struct layer_slot *slot, const char *path, bool own, 
         const char *relative = path + (slot->path[1] ? strlen(slot->path) : 0);
         relative += *relative == '/';
         if (slot->is_file)
-                relative = own ? "content" : slot->cover.source_count ? path_name(slot->cover.sources[0]) : path_name(path);
+                relative = own                        ? "content"
+                           : slot->cover.source_count ? path_name(slot->cover.sources[0])
+                                                      : path_name(path);
         for (size_t i = 0; i < count; i++) {
                 cleanup_close int at = openat(dirs[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 cleanup_free char *copy = memory_string(relative[0] ? relative : ".");

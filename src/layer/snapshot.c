@@ -2,9 +2,9 @@
 /*
  * Layers frozen and taken up again: see snapshot.h.
  *
- * Theory of operation. The next layer is made beside the first, with the chain that will hold, and then both change places by one
- * exchange of names. So whatever is cut off, the environment has the one or the other, and both show the same; a directory in
- * frozen/ that nothing holds is left at worst.
+ * Theory of operation. The next layer is made beside the first, with the chain that will hold, and then both change
+ * places by one exchange of names. So whatever is cut off, the environment has the one or the other, and both show the
+ * same; a directory in frozen/ that nothing holds is left at worst.
  */
 #include "layer/snapshot.h"
 
@@ -40,7 +40,10 @@ static int prepare_slot(int old, int new, const char *name, bool whole)
         cleanup_close int content = result < 0 ? -1 : files_open_any(from, "content");
         if (result == 0 && upper >= 0) {
                 cleanup_close int made = make_directory(to, "upper", 0700), work = make_directory(to, "work", 0700);
-                result = made < 0 ? made : work < 0 ? work : whole ? duplicate(upper, made, &failed) : put_meta(&plain, upper, made, &what);
+                result = made < 0   ? made
+                         : work < 0 ? work
+                         : whole    ? duplicate(upper, made, &failed)
+                                    : put_meta(&plain, upper, made, &what);
         }
         struct meta meta;
         if (result == 0 && content >= 0 && (result = files_look(content, "", false, &meta)) == 0) {
@@ -59,7 +62,8 @@ static int prepare_slot(int old, int new, const char *name, bool whole)
         return result;
 }
 
-/* Empty slots for all of the layer directory `old` (-1: none), over `chain`, as `layer` in `dir`; or all of it, if `whole`. */
+/* Empty slots for all of the layer directory `old` (-1: none), over `chain`, as `layer` in `dir`; or all of it, if
+ * `whole`. */
 static int prepare(int dir, int old, const struct chain *chain, bool whole, struct error *err)
 {
         cleanup_close int new = make_directory(dir, "layer", 0700);
@@ -94,7 +98,8 @@ static bool is_untouched(int layer)
         cleanup_dir DIR *list = copy < 0 ? NULL : fdopendir(copy);
         struct dirent *entry;
         while (list && (entry = readdir(list))) {
-                cleanup_free char *upper = memory_format("%s/upper", entry->d_name), *content = memory_format("%s/content", entry->d_name);
+                cleanup_free char *upper = memory_format("%s/upper", entry->d_name),
+                                  *content = memory_format("%s/content", entry->d_name);
                 if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
                         continue;
                 cleanup_close int fd = files_open_directory(layer, upper);
@@ -114,8 +119,8 @@ static int make_place(int frozen, char id[64], struct error *err)
         return place < 0 ? error_sys(err, -place, "cannot make a place for the frozen layer") : place;
 }
 
-int snapshot_copy(struct store *s, int environment, int (*hold)(void *context, bool still, struct error *err), void *context,
-                  struct chain *chain, struct error *err)
+int snapshot_copy(struct store *s, int environment, int (*hold)(void *context, bool still, struct error *err),
+                  void *context, struct chain *chain, struct error *err)
 {
         cleanup_close int layer = make_directory(environment, "layer", 0700);
         if (layer < 0)
@@ -124,7 +129,8 @@ int snapshot_copy(struct store *s, int environment, int (*hold)(void *context, b
         int result = chain_load(layer, "chain", chain, err);
         if (result == 0)
                 result = chain_check(s, chain, err);
-        cleanup_close int frozen = result < 0 ? -1 : chain_lock(s, false, err), place = frozen < 0 ? -1 : make_place(frozen, id, err);
+        cleanup_close int frozen = result < 0 ? -1 : chain_lock(s, false, err),
+                          place = frozen < 0 ? -1 : make_place(frozen, id, err);
         if (place < 0)
                 return -err->code;
         result = hold(context, true, err);

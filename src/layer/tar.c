@@ -145,7 +145,8 @@ static int find_parts(int own, const struct stat *st, struct parts *parts)
                 free(parts->items);
                 *parts = (struct parts){0};
         } else {
-                *vector_add(parts->items, parts->count, parts->capacity) = (struct part){.at = size}; /* tells the size */
+                *vector_add(parts->items, parts->count,
+                            parts->capacity) = (struct part){.at = size}; /* tells the size */
         }
         return 0;
 }
@@ -155,7 +156,8 @@ static void write_map(struct text *map, const struct parts *parts)
 {
         text_addf(map, "%zu\n", parts->count);
         for (size_t i = 0; i < parts->count; i++)
-                text_addf(map, "%llu\n%llu\n", (unsigned long long)parts->items[i].at, (unsigned long long)parts->items[i].size);
+                text_addf(map, "%llu\n%llu\n", (unsigned long long)parts->items[i].at,
+                          (unsigned long long)parts->items[i].size);
         static const char zeros[BLOCK];
         text_add_bytes(map, zeros, (BLOCK - map->length % BLOCK) % BLOCK);
 }

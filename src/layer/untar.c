@@ -104,7 +104,8 @@ static bool take_string(char **to, const char *value, size_t size)
         return *to != NULL;
 }
 
-/* Attributes that a layer is marked with are known by name, and no others of them are taken: some have a meaning to the kernel. */
+/* Attributes that a layer is marked with are known by name, and no others of them are taken: some have a meaning to the
+ * kernel. */
 static bool take_attribute(struct untar_entry *e, const char *name, const char *value, size_t size)
 {
         static const char *const marks[] = {"user.overlay.", "trusted.", NULL};
@@ -241,7 +242,8 @@ static int compose(struct untar *u, const struct tar_header *h, struct records *
         size_t length = strlen(e->name);
         if (e->type == '5' && length && e->name[length - 1] == '/')
                 e->name[length - 1] = '\0';
-        if (!memchr("012356", e->type, 6) || (e->type != '0' && e->stored) || e->size > INT64_MAX || e->stored > INT64_MAX)
+        if (!memchr("012356", e->type, 6) || (e->type != '0' && e->stored) || e->size > INT64_MAX ||
+            e->stored > INT64_MAX)
                 return damaged(u, err, "it holds something that paddock does not write");
         u->left = e->stored;
         return 1;
@@ -285,8 +287,8 @@ void untar_begin(struct untar *u, FILE *file)
         digest_begin(&u->digest);
 }
 
-int untar_each(struct untar *u, int (*each)(void *context, const char *data, size_t size, struct error *err), void *context,
-               struct error *err)
+int untar_each(struct untar *u, int (*each)(void *context, const char *data, size_t size, struct error *err),
+               void *context, struct error *err)
 {
         cleanup_free char *buffer = u->left ? memory_new(PIECE) : NULL;
         while (u->left) {
@@ -384,7 +386,8 @@ static int put_parts(struct untar *u, struct sink *s, struct error *err)
                 result = map_number(u, &map, &parts[i][0], err);
                 if (result == 0)
                         result = map_number(u, &map, &parts[i][1], err);
-                if (result == 0 && (parts[i][0] < end || parts[i][0] > u->entry.size || parts[i][1] > u->entry.size - parts[i][0]))
+                if (result == 0 &&
+                    (parts[i][0] < end || parts[i][0] > u->entry.size || parts[i][1] > u->entry.size - parts[i][0]))
                         result = damaged(u, err, "the parts of a file overlap or lie outside it");
                 if (result == 0)
                         end = parts[i][0] + parts[i][1], sum += parts[i][1];

@@ -70,9 +70,9 @@ static struct timespec earlier(struct timespec a, struct timespec b)
         return time_before(&a, &b) ? a : b;
 }
 
-/* From which time on `child` in `parent` is surely the directory that was covered. One that takes its place changes the parent,
- * and the rename that brings it changes itself: so one of both unchanged is enough. A directory whose last change was one of its
- * entries (equal times) was not brought by that change, and one that is older was there. */
+/* From which time on `child` in `parent` is surely the directory that was covered. One that takes its place changes the
+ * parent, and the rename that brings it changes itself: so one of both unchanged is enough. A directory whose last
+ * change was one of its entries (equal times) was not brought by that change, and one that is older was there. */
 static struct timespec sure_from(const struct level *parent, const struct meta *child)
 {
         struct timespec t = earlier(parent->covered.ctime, child->ctime);
@@ -117,7 +117,8 @@ static int descend(struct walk *w, const struct level *level, const struct chang
         bool last = false;
         for (size_t i = top; i < level->own_count && !last; i++) {
                 struct meta meta;
-                if (i > top && (files_look(level->own[i], c->own_name, true, &meta) < 0 || meta.type != META_DIRECTORY)) {
+                if (i > top &&
+                    (files_look(level->own[i], c->own_name, true, &meta) < 0 || meta.type != META_DIRECTORY)) {
                         if (meta.type == META_NONE && !meta.whiteout)
                                 continue;
                         last = true;
@@ -168,7 +169,8 @@ static void compare_entry(struct walk *w, struct change *c)
                                            : "cannot be compared: what is outside cannot be read", -result);
                 c->what |= c->after.type == META_REGULAR ? CHANGE_CONTENT : CHANGE_XATTRS;
         }
-        if (w->order->directory_times && c->after.type == META_DIRECTORY && !time_equal(&c->after.mtime, &c->before.mtime))
+        if (w->order->directory_times && c->after.type == META_DIRECTORY &&
+            !time_equal(&c->after.mtime, &c->before.mtime))
                 c->what |= CHANGE_TIMES;
 }
 
@@ -242,16 +244,19 @@ static int look_base(struct walk *w, const struct level *level, const char *name
 /* Is `path` an entry of the directory `dir` (of `length` bytes; 0: the root)? */
 static bool is_entry(const char *path, const char *dir, size_t length)
 {
-        return strncmp(path, dir, length) == 0 && path[length] == '/' && path[length + 1] && !strchr(path + length + 1, '/');
+        return strncmp(path, dir, length) == 0 && path[length] == '/' && path[length + 1] &&
+               !strchr(path + length + 1, '/');
 }
 
-/* Looks once whether a directory has names that are not the layer's, so that not every entry must be compared with all of them. */
+/* Looks once whether a directory has names that are not the layer's, so that not every entry must be compared with all
+ * of them. */
 static void find_special(const struct walk *w, struct level *level)
 {
         const struct layer_slot *slot = level->slot;
         size_t length = w->path.data[1] ? w->path.length : 0, top = slot->path[1] ? strlen(slot->path) : 0;
         for (size_t i = 0; i < w->layer->count && !level->other_slots; i++)
-                level->other_slots = &w->layer->slots[i] != slot && is_entry(w->layer->slots[i].path, w->path.data, length);
+                level->other_slots = &w->layer->slots[i] != slot &&
+                                     is_entry(w->layer->slots[i].path, w->path.data, length);
         for (size_t i = 0; i < slot->cover.name_count && !level->ours; i++) {
                 const char *name = slot->cover.names[i].path, *slash = strrchr(name, '/');
                 size_t n = slash ? (size_t)(slash - name) : 0;
@@ -280,21 +285,28 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
         enum cover_name_kind ours = level->ours ? slot_name(level->slot, w->path.data + skip) : COVER_NAME_NONE;
         if (ours == COVER_NAME_OTHER)
                 return 0;
-        struct change c = {.name = name, .own_name = name, .slot = level->slot, .own = -1, .base = -1, .parent_sure = level->sure,
+        struct change c = {.name = name,
+                           .own_name = name,
+                           .slot = level->slot,
+                           .own = -1,
+                           .base = -1,
+                           .parent_sure = level->sure,
                            .parent_ctime = level->covered.ctime,
-                           .parent_new = level->slot->cover.kind == COVER_CHANGES && level->covered.type != META_DIRECTORY};
+                           .parent_new = level->slot->cover.kind == COVER_CHANGES &&
+                                         level->covered.type != META_DIRECTORY};
         size_t top, at;
         if (look_own(w, level, name, &c.after, &top) < 0 || look_base(w, level, name, &c.before, &at) < 0)
                 return 0;
-        bool made = ours == COVER_NAME_DIRECTORY && c.before.type == META_NONE; /* a name to mount on, not there outside */
+        bool made = ours == COVER_NAME_DIRECTORY &&
+                    c.before.type == META_NONE; /* a name to mount on, not there outside */
         if (top < level->own_count && c.after.type != META_NONE)
                 c.own = level->own[top];
         if (at < level->base_count && c.before.type != META_NONE)
                 c.base = level->base[at];
         c.since = level->slot->cover.since;
         if (c.after.type == META_NONE) {
-                /* Only a mark deletes, or a directory that hides what it covers. A name that the layer simply does not have was chosen
-                 * without being changed, or went while it was looked at. */
+                /* Only a mark deletes, or a directory that hides what it covers. A name that the layer simply does not
+                 * have was chosen without being changed, or went while it was looked at. */
                 if (!c.after.whiteout && !level->opaque && !level->first_entries)
                         return 0;
                 bool late = level->first_entries && (!c.since.tv_sec || !time_before(&c.before.ctime, &c.since) ||
@@ -304,8 +316,8 @@ static int walk_entry(struct walk *w, const struct level *level, const char *nam
                 c.kind = CHANGE_DELETED;
                 return emit(w, level, &c, selection, false);
         }
-        /* It matters to who wants to prove something; rename.c asks for itself. In a directory that covers none there is nothing that
-         * it can be a changed copy of. */
+        /* It matters to who wants to prove something; rename.c asks for itself. In a directory that covers none there
+         * is nothing that it can be a changed copy of. */
         bool matters = w->order->proofs && !c.parent_new;
         struct timespec copied = c.after.btime;
         c.copy = matters && level->slot->cover.kind == COVER_CHANGES && files_is_copy(c.own, name, &copied);
@@ -404,7 +416,11 @@ static int walk_file(struct walk *w, const struct layer_slot *slot)
         if (selection != SELECT_YES)
                 return 0;
         struct change c = {.name = slot->cover.source_count ? path_name(slot->cover.sources[0]) : path_name(slot->path),
-                           .own_name = "content", .slot = slot, .own = slot->own[0], .base = -1, .since = slot->cover.since,
+                           .own_name = "content",
+                           .slot = slot,
+                           .own = slot->own[0],
+                           .base = -1,
+                           .since = slot->cover.since,
                            .parent_sure = never};
         int result = files_look(c.own, c.own_name, false, &c.after);
         if (result == 0 && slot->base_count) {
@@ -453,7 +469,13 @@ static int walk_slot(struct walk *w, const struct layer_slot *slot)
         struct level level = {.slot = slot, .own = slot->own, .own_count = slot->own_count, .base = slot->base,
                               .base_count = slot->base_count, .sure = never,
                               .first_entries = slot->cover.kind == COVER_ENTRIES};
-        struct change c = {.top = true, .name = "", .own_name = "", .slot = slot, .own = slot->own[0], .base = -1, .kind = CHANGE_CHANGED,
+        struct change c = {.top = true,
+                           .name = "",
+                           .own_name = "",
+                           .slot = slot,
+                           .own = slot->own[0],
+                           .base = -1,
+                           .kind = CHANGE_CHANGED,
                            .since = slot->cover.since};
         int result = files_look(slot->own[0], "", false, &c.after);
         if (result == 0 && slot->base_count)
@@ -488,7 +510,8 @@ int layer_walk(const struct layer_walk *order, struct error *err)
         int result = 0;
         text_add(&w.path, "/");
         if (order->layer->lost)
-                trouble(&w, "a frozen layer that the environment lies over is not there, and what it held is lost", ENOENT);
+                trouble(&w, "a frozen layer that the environment lies over is not there, and what it held is lost",
+                        ENOENT);
         for (size_t i = 0; result == 0 && i < order->layer->count; i++)
                 result = walk_slot(&w, &order->layer->slots[i]);
         text_clear(&w.path);

@@ -69,7 +69,8 @@ int chain_check(struct store *s, const struct chain *c, struct error *err)
                 if (faccessat(s->fd, frozen, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
                         continue;
                 error_set(err, ENOENT, "it lies over the frozen layer %s, which is not there", c->ids[i]);
-                return error_remedy(err, "`paddock commit` saves the rest; `paddock reset` goes back to a snapshot without it, `paddock discard` "
+                return error_remedy(err, "`paddock commit` saves the rest; `paddock reset` goes back to a snapshot "
+                                         "without it, `paddock discard` "
                                          "to the main system");
         }
         return 0;

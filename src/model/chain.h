@@ -2,10 +2,11 @@
 /*
  * Layers that are no longer written, shared by snapshots and clones.
  *
- * A snapshot freezes a layer: `layer` of the environment becomes frozen/ID/layer in the state directory, and a new one takes its
- * place whose file `chain` names it, topmost first, an ID a line. What a slot shows is its own `upper`, over the `upper` of the same
- * number in each layer of the chain, over what it covers. snapshot/TAG of an environment is the chain of that moment. Nothing frozen
- * is ever changed, so any number of chains may hold it; what none holds is removed by `paddock gc`.
+ * A snapshot freezes a layer: `layer` of the environment becomes frozen/ID/layer in the state directory, and a new one
+ * takes its place whose file `chain` names it, topmost first, an ID a line. What a slot shows is its own `upper`, over
+ * the `upper` of the same number in each layer of the chain, over what it covers. snapshot/TAG of an environment is the
+ * chain of that moment. Nothing frozen is ever changed, so any number of chains may hold it; what none holds is removed
+ * by `paddock gc`.
  */
 #pragma once
 
@@ -34,8 +35,8 @@ int chain_check(struct store *s, const struct chain *chain, struct error *err);
 void chain_push(struct chain *chain, const char *id);
 void chain_clear(struct chain *chain);
 
-/* Opens frozen/, made when it is not there, and locks it: shared while something is frozen or taken up, `alone` to remove. Returns
- * its descriptor, which holds the lock. */
+/* Opens frozen/, made when it is not there, and locks it: shared while something is frozen or taken up, `alone` to
+ * remove. Returns its descriptor, which holds the lock. */
 int chain_lock(struct store *s, bool alone, struct error *err);
 
 /* Removes what no environment and no snapshot holds. Returns how many. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a slot of a layer lies over: layer/N/cover, a line a fact, written when the slot is first used. It says what the changes
- * in the slot are changes to, and since when, so that they can be shown and kept without making the plan again.
+ * What a slot of a layer lies over: layer/N/cover, a line a fact, written when the slot is first used. It says what the
+ * changes in the slot are changes to, and since when, so that they can be shown and kept without making the plan again.
  *
  *      kind <TAB> changes | empty | file | entries
  *      since <TAB> SECONDS.NANOSECONDS     nothing in the slot is older; not there: unknown

@@ -61,8 +61,8 @@ static char *program_name(const struct environment *e, const char *file)
         return found;
 }
 
-int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc, enum restart_policy restart,
-                            struct error *err)
+int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc,
+                            enum restart_policy restart, struct error *err)
 {
         if (e->program_count >= RUN_LIMIT)
                 return error_set(err, E2BIG, "at most %d programs can be run in the background", RUN_LIMIT);
@@ -70,8 +70,10 @@ int environment_add_program(struct environment *e, const char *name, const char 
                 return error_set(err, EINVAL, "a program to be run has a name at least");
         int result = name ? environment_name_check(name, err) : 0;
         if (result < 0)
-                return error_set(err, EINVAL, "a name of a program has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or "
-                                              "digit");
+                return error_set(err, EINVAL,
+                                 "a name of a program has 1 to 64 letters, digits, '.', '_' or '-' and begins with a "
+                                 "letter or "
+                                 "digit");
         if (name && has_program(e, name))
                 return error_set(err, EEXIST, "two programs have the name '%s'", name);
         char *own = name ? memory_string(name) : program_name(e, argv[0]);
@@ -139,7 +141,8 @@ int environment_hostname_check(const char *name, struct error *err)
                 return 0;
         cleanup_free char *shown = text_escape(name);
         return error_set(err, EINVAL,
-                         "'%.60s%s' cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and ends with a "
+                         "'%.60s%s' cannot be a host name: it has 1 to 64 letters, digits, '-' or '.', and begins and "
+                         "ends with a "
                          "letter or digit",
                          shown, strlen(shown) > 60 ? "..." : "");
 }

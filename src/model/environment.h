@@ -71,12 +71,13 @@ int environment_set_init(struct environment *e, const char *const *argv, size_t 
 const char *restart_word(enum restart_policy restart);
 int restart_from_word(const char *word);
 
-/* Adds a program; everything is copied. `name` may be NULL: it is that of the file which runs, with a number if there is one of that name
- * already. EEXIST, EINVAL, E2BIG with `err` set. */
-int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc, enum restart_policy restart,
-                            struct error *err);
+/* Adds a program; everything is copied. `name` may be NULL: it is that of the file which runs, with a number if there
+ * is one of that name already. EEXIST, EINVAL, E2BIG with `err` set. */
+int environment_add_program(struct environment *e, const char *name, const char *const *argv, size_t argc,
+                            enum restart_policy restart, struct error *err);
 
-/* Bytes as "512M", "2G", with K, M, G, T for powers of 1024, or as a number; not 0. -EINVAL: it is none. And back, exactly. */
+/* Bytes as "512M", "2G", with K, M, G, T for powers of 1024, or as a number; not 0. -EINVAL: it is none. And back,
+ * exactly. */
 #define SIZE_WORD 24
 int size_from_word(const char *word, uint64_t *size);
 const char *size_to_word(uint64_t size, char word[SIZE_WORD]);

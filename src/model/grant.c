@@ -57,9 +57,10 @@ void grant_list_copy(struct grant_list *to, const struct grant_list *from)
 
 bool grant_equal(const struct grant *a, const struct grant *b)
 {
-        return same(a->resource, b->resource) && same(a->inside, b->inside) && same(a->set, b->set) && same(a->to, b->to) &&
-               a->writable == b->writable && a->noexec == b->noexec && a->plain == b->plain && a->keep == b->keep &&
-               a->once == b->once && a->locked == b->locked && a->expiry == b->expiry && a->seconds == b->seconds;
+        return same(a->resource, b->resource) && same(a->inside, b->inside) && same(a->set, b->set) &&
+               same(a->to, b->to) && a->writable == b->writable && a->noexec == b->noexec && a->plain == b->plain &&
+               a->keep == b->keep && a->once == b->once && a->locked == b->locked && a->expiry == b->expiry &&
+               a->seconds == b->seconds;
 }
 
 const char *grant_inside(const struct grant *g)
@@ -73,7 +74,8 @@ int grant_list_add(struct grant_list *grants, const struct grant *grant, struct 
                 const struct grant *old = &grants->grants[i];
                 if (grant_equal(old, grant))
                         return 0;
-                bool clash = grant->resource ? old->resource && same(grant_inside(old), grant_inside(grant)) && same(old->to, grant->to)
+                bool clash = grant->resource ? old->resource && same(grant_inside(old), grant_inside(grant)) &&
+                                                       same(old->to, grant->to)
                                              : !old->resource && same(old->set, grant->set) && same(old->to, grant->to);
                 if (clash) {
                         cleanup_free char *shown = text_escape(grant->resource ? grant_inside(grant) : grant->set);
@@ -123,7 +125,8 @@ int grant_identity_check(const char *name, struct error *err)
                 return 0;
         cleanup_free char *shown = text_escape(name);
         return error_set(err, EINVAL,
-                         "'%.60s' cannot name an identity: a name has 1 to 32 lower-case letters, digits, '_' or '-', and does not begin "
+                         "'%.60s' cannot name an identity: a name has 1 to 32 lower-case letters, digits, '_' or '-', "
+                         "and does not begin "
                          "with a digit or '-'",
                          shown);
 }
@@ -138,8 +141,9 @@ static const struct word {
         const char *word;
         size_t offset;
 } words[] = {
-        {"no-exec", offsetof(struct grant, noexec)}, {"plain", offsetof(struct grant, plain)}, {"keep", offsetof(struct grant, keep)},
-        {"once", offsetof(struct grant, once)},      {"locked", offsetof(struct grant, locked)},
+        {"no-exec", offsetof(struct grant, noexec)}, {"plain", offsetof(struct grant, plain)},
+        {"keep", offsetof(struct grant, keep)},      {"once", offsetof(struct grant, once)},
+        {"locked", offsetof(struct grant, locked)},
 };
 #define WORDS (sizeof words / sizeof *words)
 
@@ -272,7 +276,12 @@ int grant_from_line(struct grant *g, const char *line, struct error *err)
 
 static long long unit(char letter)
 {
-        return letter == 's' ? 1 : letter == 'm' ? 60 : letter == 'h' ? 3600 : letter == 'd' ? 86400 : letter == 'w' ? 604800 : 0;
+        return letter == 's'   ? 1
+               : letter == 'm' ? 60
+               : letter == 'h' ? 3600
+               : letter == 'd' ? 86400
+               : letter == 'w' ? 604800
+                               : 0;
 }
 
 static int bad_span(const char *text, struct error *err)
@@ -353,7 +362,8 @@ static bool take_clock(const char **p, struct tm *t)
 
 static bool take_date(const char **p, struct tm *t)
 {
-        if (!take(p, 4, &t->tm_year) || !take_letter(p, '-') || !take(p, 2, &t->tm_mon) || !take_letter(p, '-') || !take(p, 2, &t->tm_mday))
+        if (!take(p, 4, &t->tm_year) || !take_letter(p, '-') || !take(p, 2, &t->tm_mon) || !take_letter(p, '-') ||
+            !take(p, 2, &t->tm_mday))
                 return false;
         t->tm_year -= 1900;
         t->tm_mon--;
@@ -396,7 +406,9 @@ int grant_parse_time(const char *text, long long now, long long *seconds, struct
         cleanup_free char *shown = text_escape(text);
         if (!read_time(text, now, seconds)) {
                 error_set(err, EINVAL, "'%.60s' is no time", shown);
-                return error_remedy(err, now < 0 ? "write 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end means UTC" : "write 18:30, 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end of a date with a clock means UTC");
+                return error_remedy(err, now < 0 ? "write 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end means UTC"
+                                                 : "write 18:30, 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end of "
+                                                   "a date with a clock means UTC");
         }
         if (now >= 0 && *seconds <= now)
                 return error_set(err, EINVAL, "'%.60s' is in the past", shown);

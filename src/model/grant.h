@@ -2,8 +2,8 @@
 /*
  * A grant: the right of an environment, or of an identity in it, on a thing outside: a tree, a file or a UNIX socket.
  *
- * Here it is a value: what a description lists, what `paddock grant` asks for, what a file keeps between two starts. What is
- * granted now is the warden's business (warden/grants.c). Nothing here looks at a file system or a clock.
+ * Here it is a value: what a description lists, what `paddock grant` asks for, what a file keeps between two starts.
+ * What is granted now is the warden's business (warden/grants.c). Nothing here looks at a file system or a clock.
  */
 #pragma once
 
@@ -79,6 +79,6 @@ int grant_from_line(struct grant *grant, const char *line, struct error *err);
 int grant_parse_span(const char *text, long long *seconds, struct error *err);
 /* "1h 30m", for people. Fresh memory. */
 char *grant_span(long long seconds);
-/* Until when, in the time zone of whoever asks: "18:30" (the next), "2027-01-31", "2027-01-31 18:30", with seconds, with "T"
- * between, with a "Z" for UTC. `now` in seconds since 1970; -1: it must be a date, and may be past. */
+/* Until when, in the time zone of whoever asks: "18:30" (the next), "2027-01-31", "2027-01-31 18:30", with seconds,
+ * with "T" between, with a "Z" for UTC. `now` in seconds since 1970; -1: it must be a date, and may be past. */
 int grant_parse_time(const char *text, long long now, long long *seconds, struct error *err);

@@ -31,7 +31,8 @@ int kept_load(int directory, struct grant_list *grants, struct error *err)
                 if (result < 0)
                         error_context(err, "kept grants, line %d", number);
         }
-        return result < 0 ? error_remedy(err, "remove the file `grants` in the environment's directory to forget them") : 0;
+        return result < 0 ? error_remedy(err, "remove the file `grants` in the environment's directory to forget them")
+                          : 0;
 }
 
 int kept_save(int directory, const struct grant_list *grants, struct error *err)
@@ -43,7 +44,8 @@ int kept_save(int directory, const struct grant_list *grants, struct error *err)
                 grant_to_fields(&line, &grants->grants[i]);
                 text_addf(&t, "%s\n", line.data + 1);
         }
-        cleanup_close int fd = openat(directory, "grants.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        cleanup_close int fd = openat(directory, "grants.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                      0600);
         bool good = fd >= 0;
         for (size_t at = 0; good && at < t.length;) {
                 ssize_t n = write(fd, t.data + at, t.length - at);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The grants that an environment keeps between two starts: the file `grants` in its directory, a line of grant_to_fields() each. */
+/* The grants that an environment keeps between two starts: the file `grants` in its directory, a line of
+ * grant_to_fields() each. */
 #pragma once
 
 #include "base/error.h"

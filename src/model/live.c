@@ -48,7 +48,8 @@ int live_store(int directory, const struct live *live, const struct environment 
         text_add(&t, "\n");
         cleanup_free char *record = environment_to_record(environment);
         text_add(&t, record);
-        cleanup_close int fd = openat(directory, "." LIVE_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        cleanup_close int fd = openat(directory, "." LIVE_FILE ".new",
+                                      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         bool written = fd >= 0;
         for (size_t done = 0; written && done < t.length;) {
                 ssize_t n = write(fd, t.data + done, t.length - done);
@@ -57,7 +58,8 @@ int live_store(int directory, const struct live *live, const struct environment 
         }
         if (!written || renameat(directory, "." LIVE_FILE ".new", directory, LIVE_FILE) < 0) {
                 error_sys(err, errno, "cannot write what the view is now");
-                return error_remedy(err, "rules can only be changed at the next start; make room where the state is kept");
+                return error_remedy(err,
+                                    "rules can only be changed at the next start; make room where the state is kept");
         }
         return 0;
 }

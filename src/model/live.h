@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The view of a started environment as it is now: its rules when it was started, with those that were added and taken away since.
- * Kept beside the record as env/NAME/live for as long as it runs, so that the next change knows what it changes. The first line is the
- * working directory that the plan was made for and the slots of its layer that it showed, the rest an environment's record.
+ * The view of a started environment as it is now: its rules when it was started, with those that were added and taken
+ * away since. Kept beside the record as env/NAME/live for as long as it runs, so that the next change knows what it
+ * changes. The first line is the working directory that the plan was made for and the slots of its layer that it
+ * showed, the rest an environment's record.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The stored form of an environment. It exists beside the YAML description so that starting a named environment needs no
- * YAML library: a record is parsed in microseconds, and `paddock show` writes the YAML back from it.
+ * The stored form of an environment. It exists beside the YAML description so that starting a named environment needs
+ * no YAML library: a record is parsed in microseconds, and `paddock show` writes the YAML back from it.
  */
 #include "model/environment.h"
 
@@ -106,7 +106,8 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
         } else if (n >= 4 && strcmp(f[0], "run") == 0 && restart_from_word(f[2]) >= 0) {
                 return environment_add_program(e, f[1], (const char *const *)f + 3, (size_t)n - 3,
                                                (enum restart_policy)restart_from_word(f[2]), err);
-        } else if (n == 3 && strcmp(f[0], "limit") == 0 && strcmp(f[1], "disk") == 0 && size_from_word(f[2], &e->disk) == 0) {
+        } else if (n == 3 && strcmp(f[0], "limit") == 0 && strcmp(f[1], "disk") == 0 &&
+                   size_from_word(f[2], &e->disk) == 0) {
                 return 0;
         } else if (n >= 2 && strcmp(f[0], "init") == 0 && !e->init) {
                 return environment_set_init(e, (const char *const *)f + 1, (size_t)n - 1, err);
@@ -126,13 +127,14 @@ int environment_from_record(struct environment *e, const char *record, const cha
         size_t magic = strlen(RECORD_MAGIC);
         if (strncmp(record, RECORD_MAGIC, magic) != 0) {
                 error_set(err, EINVAL, "%s is not an environment's record", origin);
-                return error_remedy(err, "it was changed by something else: move it away, or `paddock rm` the environment");
+                return error_remedy(err,
+                                    "it was changed by something else: move it away, or `paddock rm` the environment");
         }
         char *rest;
         long version = strtol(record + magic, &rest, 10);
         if (version > RECORD_VERSION) {
-                error_set(err, EPROTO, "%s was written by a newer paddock (version %ld; this one knows up to %d)", origin,
-                          version, RECORD_VERSION);
+                error_set(err, EPROTO, "%s was written by a newer paddock (version %ld; this one knows up to %d)",
+                          origin, version, RECORD_VERSION);
                 return error_remedy(err, "use that newer paddock, or another XDG_STATE_HOME with this one");
         }
         if (version < 1 || *rest != '\n')

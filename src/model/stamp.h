@@ -3,8 +3,9 @@
  * What a layer was made over: the name of the operating system, its packages and their versions, what was mounted.
  *
  * A layer holds some files and shows the main system's for all others. When packages of the main system are upgraded, a
- * layer that has files of them mixes two versions. The stamp is written when the layer is made, and compared when it is used
- * again. It lies in the environment's directory (`base`), a line a fact, fields separated by tabs and escaped by text_escape().
+ * layer that has files of them mixes two versions. The stamp is written when the layer is made, and compared when it is
+ * used again. It lies in the environment's directory (`base`), a line a fact, fields separated by tabs and escaped by
+ * text_escape().
  */
 #pragma once
 
@@ -20,7 +21,8 @@ struct package {
 
 struct stamp {
         char *os;       /* as people call it */
-        char *database; /* tells whether the package database was touched since, without reading it; NULL: there is none */
+        char *database; /* tells whether the package database was touched since, without reading it; NULL: there is
+                         * none */
         struct package *packages; /* sorted by name; none when the database's kind is not known */
         size_t package_count, package_capacity;
         char **mounts; /* where file systems are mounted, sorted */

@@ -56,7 +56,8 @@ static char *read_file(int dir, const char *name)
 int store_full(int result, struct error *err)
 {
         if (result == -ENOSPC || result == -EDQUOT)
-                error_remedy(err, "the file system of paddock's state is full: `paddock list` shows environments that `paddock rm` can "
+                error_remedy(err, "the file system of paddock's state is full: `paddock list` shows environments that "
+                                  "`paddock rm` can "
                                   "remove; or set XDG_STATE_HOME to a directory elsewhere");
         return result;
 }
@@ -100,8 +101,8 @@ static int check_version(struct store *s, struct error *err)
                 return error_sys(err, errno, "cannot read the version");
         long number = strtol(version, NULL, 10);
         if (number > STORE_VERSION) {
-                error_set(err, EPROTO, "it was written by a newer paddock (version %ld; this one knows up to %d)", number,
-                          STORE_VERSION);
+                error_set(err, EPROTO, "it was written by a newer paddock (version %ld; this one knows up to %d)",
+                          number, STORE_VERSION);
                 return error_remedy(err, "use that newer paddock, or set XDG_STATE_HOME to another directory");
         }
         return number == STORE_VERSION ? 0 : error_set(err, EINVAL, "its file `version` is damaged");
@@ -165,8 +166,9 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
         *tmp = subdirectory(s->fd, "tmp", err);
         if (*tmp < 0)
                 return *tmp;
-        /* Root's environments belong to other ids, whose init removes its directory when paddock was killed: sticky, so that
-         * each can remove its own. Nobody but root comes here by name, since the state directory is root's alone. */
+        /* Root's environments belong to other ids, whose init removes its directory when paddock was killed: sticky, so
+         * that each can remove its own. Nobody but root comes here by name, since the state directory is root's
+         * alone. */
         if (geteuid() == 0)
                 (void)!fchmod(*tmp, 01777);
         for (unsigned attempt = 0; attempt < 100; attempt++) {
@@ -178,7 +180,9 @@ static int make_scratch(struct store *s, int *tmp, char **name, struct error *er
                         if (fd < 0) {
                                 int code = errno;
                                 unlinkat(*tmp, fresh, AT_REMOVEDIR);
-                                return store_full(error_sys(err, code, "cannot open a fresh directory in %s/tmp", s->path), err);
+                                return store_full(error_sys(err, code, "cannot open a fresh directory in %s/tmp",
+                                                            s->path),
+                                                  err);
                         }
                         *name = steal_pointer(&fresh);
                         return fd;
@@ -223,7 +227,8 @@ static int record_of(const struct environment *e, char **record, struct error *e
 {
         *record = environment_to_record(e);
         if (strlen(*record) > RECORD_LIMIT)
-                return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name, RECORD_LIMIT);
+                return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name,
+                                 RECORD_LIMIT);
         return 0;
 }
 
@@ -235,8 +240,8 @@ int store_change(struct store *s, const struct environment *e, struct error *err
         return dir < 0 ? -err->code : write_file(dir, "environment", record, err);
 }
 
-int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
-                      void *context, struct error *err)
+int store_create_with(struct store *s, const struct environment *e,
+                      int (*prepare)(void *context, int directory, struct error *err), void *context, struct error *err)
 {
         cleanup_free char *record = NULL;
         int result = record_of(e, &record, err);
@@ -395,7 +400,9 @@ int store_share(struct store *s, const char *name, int *lock, struct error *err)
                 return dir;
         cleanup_close int fd = openat(dir, "alive.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
-                return fd >= 0 && errno == EWOULDBLOCK ? -EAGAIN : error_sys(err, errno, "environment '%s': cannot lock it", name);
+                return fd >= 0 && errno == EWOULDBLOCK
+                               ? -EAGAIN
+                               : error_sys(err, errno, "environment '%s': cannot lock it", name);
         *lock = steal_fd(&fd);
         return 0;
 }
@@ -428,7 +435,8 @@ int store_discard_layer(struct store *s, int environment, struct error *err)
         cleanup_close int holder = make_scratch(s, &tmp, &fresh, err);
         if (holder < 0)
                 return holder;
-        static const char *const names[] = {"base", "unreadable", "layer", NULL}; /* the layer last: without it the rest is stale */
+        static const char *const names[] = {"base", "unreadable", "layer",
+                                            NULL}; /* the layer last: without it the rest is stale */
         for (const char *const *name = names; *name; name++)
                 if (renameat(environment, *name, holder, *name) < 0 && errno != ENOENT)
                         return error_sys(err, errno, "cannot remove the layer");

@@ -35,7 +35,8 @@
 #include <stddef.h>
 
 struct store {
-        /* Removes a tree below an open directory: tree_remove(), unless a host knows how to remove what it alone can. */
+        /* Removes a tree below an open directory: tree_remove(), unless a host knows how to remove what it alone
+         * can. */
         int (*remove)(int dir, const char *name, struct error *err);
         int fd;     /* the state directory, -1 when closed */
         char *path; /* its name, for messages and so that views can hide it */
@@ -48,8 +49,8 @@ struct store {
  * $HOME/.local/state/paddock; NULL when neither is set to an absolute name. Fresh memory. */
 char *store_path(void);
 
-/* Opens the state directory (`s` is STORE_CLOSED, with a remover of the caller's perhaps), making it when it is not there. Refuses one that belongs to somebody else or was written by
- * a newer version. */
+/* Opens the state directory (`s` is STORE_CLOSED, with a remover of the caller's perhaps), making it when it is not
+ * there. Refuses one that belongs to somebody else or was written by a newer version. */
 int store_open(struct store *s, struct error *err);
 /* The same, but makes nothing: -ENOENT when there is none. */
 int store_open_existing(struct store *s, struct error *err);
@@ -60,8 +61,9 @@ void store_close(struct store *s);
 int store_create(struct store *s, const struct environment *e, struct error *err);
 
 /* The same, with what `prepare` puts into the directory before it appears. */
-int store_create_with(struct store *s, const struct environment *e, int (*prepare)(void *context, int directory, struct error *err),
-                      void *context, struct error *err);
+int store_create_with(struct store *s, const struct environment *e,
+                      int (*prepare)(void *context, int directory, struct error *err), void *context,
+                      struct error *err);
 
 /* Makes env/NAME of the directory `from` in `dir`, which is complete, by one rename. EEXIST when there is one. */
 int store_adopt(struct store *s, int dir, const char *from, const char *name, struct error *err);
@@ -90,18 +92,19 @@ int store_is_started(struct store *s, const char *name, struct error *err);
 /* "started" (it has a warden), "running" (by `paddock run`), "stopped"; NULL with `err` set. */
 const char *store_state(struct store *s, const char *name, struct error *err);
 
-/* Keeps env/NAME from being started until both descriptors are closed. EBUSY, with `remedy` as the remedy, when it runs. */
+/* Keeps env/NAME from being started until both descriptors are closed. EBUSY, with `remedy` as the remedy, when it
+ * runs. */
 int store_hold(struct store *s, const char *name, int locks[2], const char *remedy, struct error *err);
 
-/* Keeps the layer of env/NAME, which runs, from being taken away until the descriptor *lock is closed. -EAGAIN: it does not run any
- * more, and somebody works on it. */
+/* Keeps the layer of env/NAME, which runs, from being taken away until the descriptor *lock is closed. -EAGAIN: it does
+ * not run any more, and somebody works on it. */
 int store_share(struct store *s, const char *name, int *lock, struct error *err);
 
 /* Removes env/NAME and its layer. EBUSY while it runs. What was begun and cut off is finished by store_sweep(). */
 int store_remove(struct store *s, const char *name, struct error *err);
 
-/* Removes the layer of an environment (its open directory) with what is known of its base; the environment stays. The caller sees
- * to it that nothing of it runs. */
+/* Removes the layer of an environment (its open directory) with what is known of its base; the environment stays. The
+ * caller sees to it that nothing of it runs. */
 int store_discard_layer(struct store *s, int environment, struct error *err);
 
 /* A directory for an environment without a name, locked alive. Fills `name` (fresh memory) and returns its descriptor;
@@ -132,7 +135,8 @@ int slots_load(int environment, struct slots *slots, struct error *err);
 /* The slot for `path`, appended to `slots` when it is new. Nothing is written. Returns the number. */
 unsigned slots_find(struct slots *slots, const char *path, bool blank);
 
-/* Makes the directories of a slot that are not there. Returns 1 when the slot was not complete before, 0 when it was. */
+/* Makes the directories of a slot that are not there. Returns 1 when the slot was not complete before, 0 when it
+ * was. */
 int slots_make(int environment, const struct slot *slot, struct error *err);
 
 /* Writes layer/N/path, which makes the slot complete and lasting: only when everything else in it is there. */
@@ -140,6 +144,6 @@ int slots_complete(int environment, const struct slot *slot, struct error *err);
 
 void slots_clear(struct slots *slots);
 
-/* Says what to do about it when something of the state could not be written because its file system is full. Returns what it was
- * given. */
+/* Says what to do about it when something of the state could not be written because its file system is full. Returns
+ * what it was given. */
 int store_full(int result, struct error *err);

@@ -3,9 +3,9 @@
  * Anchors: the places of the main system that the invoking user can write, each of which becomes a private layer.
  *
  * Theory of operation. An ordinary user with one id cannot lay a writable overlay over directories of foreign owners
- * (the kernel refuses to copy up what it cannot chown), and a layer over "/" as a whole cannot stand on the mounts below
- * it. But such a user cannot write most of the system anyway. So the main system is shown read-only, and a layer stands
- * on the topmost directory of each part that the user could write:
+ * (the kernel refuses to copy up what it cannot chown), and a layer over "/" as a whole cannot stand on the mounts
+ * below it. But such a user cannot write most of the system anyway. So the main system is shown read-only, and a layer
+ * stands on the topmost directory of each part that the user could write:
  *
  *   - the home directory, $TMPDIR, /tmp, /var/tmp;
  *   - the topmost writable directory above (or at) the working directory;
@@ -37,7 +37,8 @@ static bool has_place(const struct system *system, const char *path)
         return false;
 }
 
-/* On a file system that is not searched: no one's files, or one whose server may be dead, and a start must not wait for it. */
+/* On a file system that is not searched: no one's files, or one whose server may be dead, and a start must not wait for
+ * it. */
 static bool not_searched(const struct system *system, const char *path)
 {
         const struct mount *mount = system_mount_of(system, path);
@@ -60,7 +61,8 @@ static bool consider(struct resolver *r, const char *path)
         const struct look *look = &r->system->look;
         struct file file;
         /* In this order: few are writable, and it is one question for the others. */
-        if (!look->writable(look->context, path) || look->file(look->context, path, &file) < 0 || file.type != FILE_DIRECTORY)
+        if (!look->writable(look->context, path) || look->file(look->context, path, &file) < 0 ||
+            file.type != FILE_DIRECTORY)
                 return false;
         node_add(r, NODE_PRIVATE, path, path, false);
         return true;
@@ -77,8 +79,8 @@ static bool skipped(const char *name)
         return false;
 }
 
-/* Adds layers at the directories in `path`, which may be searched, and `deeper` at those in them. A start looks at a hundred names
- * here, so that what can be asked once for all of them is. */
+/* Adds layers at the directories in `path`, which may be searched, and `deeper` at those in them. A start looks at a
+ * hundred names here, so that what can be asked once for all of them is. */
 static void consider_entries(struct resolver *r, const char *path, bool deeper)
 {
         const struct look *look = &r->system->look;
@@ -88,7 +90,8 @@ static void consider_entries(struct resolver *r, const char *path, bool deeper)
         for (int i = 0; i < count; i++) {
                 cleanup_free char *child = path_join(path, names[i]);
                 bool top = !path[1];
-                if ((top && skipped(names[i])) || (mounts ? not_searched(r->system, child) : has_place(r->system, child)))
+                if ((top && skipped(names[i])) ||
+                    (mounts ? not_searched(r->system, child) : has_place(r->system, child)))
                         ;
                 else if (!deeper)
                         (void)(look->writable(look->context, child) && consider(r, child));
@@ -106,7 +109,8 @@ static char *topmost_writable(struct resolver *r, const char *path)
         for (cleanup_free char *p = memory_string(path); p[1];) {
                 const struct look *look = &r->system->look;
                 struct file file;
-                if (!look->writable(look->context, p) || look->file(look->context, p, &file) < 0 || file.type != FILE_DIRECTORY)
+                if (!look->writable(look->context, p) || look->file(look->context, p, &file) < 0 ||
+                    file.type != FILE_DIRECTORY)
                         break;
                 free(best);
                 best = memory_string(p);

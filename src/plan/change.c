@@ -31,8 +31,9 @@ static void collect_gone(struct side *side)
                         if (op->names[n].kind != NAME_WHITEOUT)
                                 continue;
                         size_t at = side->gone_count;
-                        *vector_add(side->gone, side->gone_count, side->gone_capacity) =
-                                op->kind == PLAN_MIRROR ? path_clean("/", op->names[n].path) : name_of(op, &op->names[n]);
+                        *vector_add(side->gone, side->gone_count,
+                                    side->gone_capacity) = op->kind == PLAN_MIRROR ? path_clean("/", op->names[n].path)
+                                                                                   : name_of(op, &op->names[n]);
                         *vector_add(side->gone_in, at, capacity) = op;
                 }
         }
@@ -46,8 +47,8 @@ static void side_clear(struct side *side)
         free(side->gone_in);
 }
 
-/* Is it compared at all? What shows the parts of layers follows them, and the mirror is compared by what it hides. Sockets that are
- * covered come and go with their servers. */
+/* Is it compared at all? What shows the parts of layers follows them, and the mirror is compared by what it hides.
+ * Sockets that are covered come and go with their servers. */
 static bool counts(const struct plan_op *op)
 {
         return op->kind != PLAN_EXPOSE && op->kind != PLAN_MIRROR && !(op->kind == PLAN_SEAL && !op->asked);
@@ -94,8 +95,8 @@ static bool takes_names(const struct plan_op *op)
 /* Do both show the same, apart from names that can be made in a living layer? */
 static bool same(const struct plan_op *a, const struct plan_op *b)
 {
-        if (!a || !b || a->kind != b->kind || a->slot != b->slot || a->writable != b->writable || a->mirrored != b->mirrored ||
-            a->is_file != b->is_file || a->source_count != b->source_count)
+        if (!a || !b || a->kind != b->kind || a->slot != b->slot || a->writable != b->writable ||
+            a->mirrored != b->mirrored || a->is_file != b->is_file || a->source_count != b->source_count)
                 return false;
         for (size_t i = 0; i < a->source_count; i++)
                 if (strcmp(a->sources[i], b->sources[i]) != 0)
@@ -119,7 +120,8 @@ static int check_kind(const struct plan_op *op, struct error *err)
         case PLAN_BIND: case PLAN_LAYER: case PLAN_BLANK: case PLAN_SKELETON: case PLAN_SEAL:
                 return 0;
         default:
-                return wait_for_start(err, op->path, "what every environment has there cannot be changed while it runs");
+                return wait_for_start(err, op->path,
+                                      "what every environment has there cannot be changed while it runs");
         }
 }
 
@@ -137,9 +139,11 @@ static int check_mirror(const struct plan *old, const struct plan_op *op, struct
         const struct plan_op *mirror = op->mirrored ? plan_mirror(old) : NULL;
         for (size_t n = 0; mirror && n < mirror->name_count; n++)
                 for (size_t s = 0; s < op->source_count; s++)
-                        if (path_is_below(op->sources[s], mirror->names[n].path) || path_is_below(mirror->names[n].path, op->sources[s]))
-                                return wait_for_start(err, op->sources[s], "the server of the main system does not show it, because of "
-                                                                           "another rule");
+                        if (path_is_below(op->sources[s], mirror->names[n].path) ||
+                            path_is_below(mirror->names[n].path, op->sources[s]))
+                                return wait_for_start(err, op->sources[s],
+                                                      "the server of the main system does not show it, because of "
+                                                      "another rule");
         return 0;
 }
 
@@ -196,7 +200,8 @@ static int find_tops(const struct side *old, const struct side *new, struct tops
                 if (!is_gone(old, new->gone[i]) && !built_in(old->plan, new->gone_in[i]))
                         tops_add(tops, new->gone[i]);
         for (size_t i = 0; i < old->gone_count; i++)
-                if (!is_gone(new, old->gone[i]) && (old->gone_in[i]->kind == PLAN_MIRROR || op_at(new->plan, old->gone_in[i]->path)))
+                if (!is_gone(new, old->gone[i]) &&
+                    (old->gone_in[i]->kind == PLAN_MIRROR || op_at(new->plan, old->gone_in[i]->path)))
                         tops_add(tops, old->gone[i]);
         return 0;
 }
@@ -250,12 +255,14 @@ static bool differs_below(const struct side *old, const struct side *new, const 
 {
         for (size_t i = 0; i < new->plan->count; i++) {
                 const struct plan_op *op = &new->plan->ops[i];
-                if (counts(op) && path_is_below(op->path, top) && strcmp(op->path, top) != 0 && !same(op_at(old->plan, op->path), op))
+                if (counts(op) && path_is_below(op->path, top) && strcmp(op->path, top) != 0 &&
+                    !same(op_at(old->plan, op->path), op))
                         return true;
         }
         for (size_t i = 0; i < old->plan->count; i++) {
                 const struct plan_op *op = &old->plan->ops[i];
-                if (counts(op) && path_is_below(op->path, top) && strcmp(op->path, top) != 0 && !op_at(new->plan, op->path))
+                if (counts(op) && path_is_below(op->path, top) && strcmp(op->path, top) != 0 &&
+                    !op_at(new->plan, op->path))
                         return true;
         }
         return false;
@@ -296,7 +303,8 @@ static int fill(struct plan_change *c, const struct side *old, const struct side
                 *vector_add(c->steps, c->count, c->capacity) = (struct plan_step){.keep = keep, .op = op};
         }
         for (size_t i = 0; i < new->gone_count; i++)
-                if (path_is_below(new->gone[i], c->path) && !goes_along(c, new->gone[i]) && !built_in(old->plan, new->gone_in[i])) {
+                if (path_is_below(new->gone[i], c->path) && !goes_along(c, new->gone[i]) &&
+                    !built_in(old->plan, new->gone_in[i])) {
                         add_cover(c, system, new->gone[i], new->gone_in[i]);
                         c->bare &= strcmp(new->gone[i], c->path) != 0;
                 }
@@ -312,15 +320,18 @@ static void find_names(struct plan_change *c, const struct plan *old, const stru
                         continue;
                 for (size_t n = 0; n < op->name_count; n++) {
                         cleanup_free char *path = name_of(op, &op->names[n]);
-                        if (op->names[n].kind != NAME_WHITEOUT && !has_name(before, &op->names[n]) && path_is_below(c->path, path))
-                                *vector_add(c->names, c->name_count, c->name_capacity) =
-                                        (struct plan_name){.kind = op->names[n].kind, .path = steal_pointer(&path), .mode = op->names[n].mode};
+                        if (op->names[n].kind != NAME_WHITEOUT && !has_name(before, &op->names[n]) &&
+                            path_is_below(c->path, path))
+                                *vector_add(c->names, c->name_count,
+                                            c->name_capacity) = (struct plan_name){.kind = op->names[n].kind,
+                                                                                   .path = steal_pointer(&path),
+                                                                                   .mode = op->names[n].mode};
                 }
         }
 }
 
-int plan_compare(const struct plan *old, const struct plan *new, const struct system *system, struct plan_changes *changes,
-                 struct error *err)
+int plan_compare(const struct plan *old, const struct plan *new, const struct system *system,
+                 struct plan_changes *changes, struct error *err)
 {
         *changes = (struct plan_changes){0};
         struct side a = {.plan = old}, b = {.plan = new};

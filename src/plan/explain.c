@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The plan as text for people: what `--explain` prints. The JSON form is verbs/explain.c's, which may load a library. */
+/* The plan as text for people: what `--explain` prints. The JSON form is verbs/explain.c's, which may load a
+ * library. */
 #include "plan/plan.h"
 
 #include "base/cleanup.h"
@@ -72,8 +73,9 @@ char *plan_explain(const struct plan *plan, const struct environment *e)
         text_addf(&t, "namespaces   user, mount, pid, ipc, uts%s; a second user and mount namespace locks the view\n",
                   plan->own_network ? ", net" : "");
         text_addf(&t, "network      %s\n", plan->own_network ? "own: loopback only" : "inherited");
-        text_addf(&t, "sockets      %s\n", plan->session ? "those of the session are shared"
-                                                         : "path sockets of the session are not there, abstract ones scoped away");
+        text_addf(&t, "sockets      %s\n",
+                  plan->session ? "those of the session are shared"
+                                : "path sockets of the session are not there, abstract ones scoped away");
         text_addf(&t, "layer        %s\n", plan->in_memory ? "in memory" : "on disk");
         text_add(&t, "start in     ");
         text_add_escaped(&t, plan->cwd ? plan->cwd : "/ (the working directory is not visible inside)");

@@ -2,14 +2,15 @@
 /*
  * Root in a copy of the main system, by an ordinary user.
  *
- * Theory of operation. Inside, the files of the main system's root are to be root's, and all of them can be changed in the copy.
- * The kernel gives an ordinary user neither: ids that are not theirs appear as nobody's, and no overlay can lie on "/" with what
- * is mounted below it. So a server shows the main system, all its mounts as one tree, with its ids as the environment's; one
- * layer lies over that. The server runs with the rights of the user: what they cannot read is not read.
+ * Theory of operation. Inside, the files of the main system's root are to be root's, and all of them can be changed in
+ * the copy. The kernel gives an ordinary user neither: ids that are not theirs appear as nobody's, and no overlay can
+ * lie on "/" with what is mounted below it. So a server shows the main system, all its mounts as one tree, with its ids
+ * as the environment's; one layer lies over that. The server runs with the rights of the user: what they cannot read is
+ * not read.
  *
- * What a rule takes away is taken away in the server too: a name that it does not know cannot be reached by any way round the
- * mounts. That is done where no other rule shows the same files elsewhere. What is shared is the main system itself, never
- * the mirror, and so are file systems that hold no files (/sys), which the mirror shows empty.
+ * What a rule takes away is taken away in the server too: a name that it does not know cannot be reached by any way
+ * round the mounts. That is done where no other rule shows the same files elsewhere. What is shared is the main system
+ * itself, never the mirror, and so are file systems that hold no files (/sys), which the mirror shows empty.
  */
 #include "plan/node.h"
 
@@ -73,7 +74,8 @@ bool mirror_withholds(struct resolver *r, const char *path)
                         continue;
                 for (size_t s = 0; s < node->source_count; s++) {
                         bool in_place = strcmp(node->path, node->sources[s]) == 0;
-                        if (path_is_below(node->sources[s], path) || (!in_place && path_is_below(path, node->sources[s])))
+                        if (path_is_below(node->sources[s], path) ||
+                            (!in_place && path_is_below(path, node->sources[s])))
                                 return false;
                 }
         }
@@ -95,7 +97,9 @@ void mirror_emit(struct resolver *r)
                                            .name_capacity = r->mirror_name_capacity,
                                            .why = memory_string("files-mirror serves it, with ids as inside")};
         r->mirror_name_count = r->mirror_name_capacity = 0;
-        plan_note(r->plan, "what you cannot read outside is shown without content (`paddock show --unreadable` lists what was met)");
-        plan_note(r->plan, "ACLs, file capabilities and user attributes of the main system are not shown and lost where a file is changed; "
+        plan_note(r->plan, "what you cannot read outside is shown without content (`paddock show --unreadable` lists "
+                           "what was met)");
+        plan_note(r->plan, "ACLs, file capabilities and user attributes of the main system are not shown and lost "
+                           "where a file is changed; "
                            "those set inside are kept");
 }

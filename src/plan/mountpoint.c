@@ -4,10 +4,10 @@
  *
  * Theory of operation. Where the governing node is a layer, a small lower directory of ours lies between the layer and
  * what shows through, and holds the missing names (or whiteouts): the outside is not touched and the layer is not
- * polluted. Where the main system shows through without a layer, the deepest existing directory gets such a layer, without
- * a writable part (AUGMENT). An ordinary user cannot lay one over a directory below which mounts lie; there the directory
- * is rebuilt entry by entry (REBUILD), and what is added outside to that one directory later does not appear inside. In a
- * tree that is shared for writing a name cannot be made without making it outside: that is an error.
+ * polluted. Where the main system shows through without a layer, the deepest existing directory gets such a layer,
+ * without a writable part (AUGMENT). An ordinary user cannot lay one over a directory below which mounts lie; there the
+ * directory is rebuilt entry by entry (REBUILD), and what is added outside to that one directory later does not appear
+ * inside. In a tree that is shared for writing a name cannot be made without making it outside: that is an error.
  */
 #include "plan/node.h"
 
@@ -77,8 +77,9 @@ static int fill_rebuilt(struct resolver *r, const char *path)
         int count = l->entries(l->context, source, REBUILD_LIMIT, &names);
         if (count < 0) {
                 error_sys(r->err, -count, "%s", path);
-                error_remedy(r->err, "mounts lie below it, so that it has to be rebuilt entry by entry; give rules to the "
-                                     "directories below it instead");
+                error_remedy(r->err,
+                             "mounts lie below it, so that it has to be rebuilt entry by entry; give rules to the "
+                             "directories below it instead");
                 return count;
         }
         for (int i = 0; i < count; i++) {
@@ -169,7 +170,8 @@ static int hide(struct resolver *r, const char *path)
 static char *below_a_file(struct resolver *r, const struct node *above, const char *path)
 {
         cleanup_free char *partial = memory_string(path);
-        for (char *slash = partial + (above->path[1] ? strlen(above->path) + 1 : 1); (slash = strchr(slash, '/')); slash++) {
+        for (char *slash = partial + (above->path[1] ? strlen(above->path) + 1 : 1); (slash = strchr(slash, '/'));
+             slash++) {
                 *slash = '\0';
                 struct file file = look(r, partial);
                 if (file.type != FILE_NONE && file.type != FILE_DIRECTORY)
@@ -210,9 +212,12 @@ static int stand(struct resolver *r, const char *path)
         }
         if (above->kind == NODE_SHARE) {
                 cleanup_free char *shown = text_escape(path), *top = text_escape(above->path);
-                error_set(r->err, ENOENT, "rule on %s: %s, and %s is shared for writing, so that making it would change the "
-                                          "main system", shown,
-                          file.type == FILE_NONE ? "there is no such name outside" : "it is of another type outside", top);
+                error_set(r->err, ENOENT,
+                          "rule on %s: %s, and %s is shared for writing, so that making it would change the "
+                          "main system",
+                          shown,
+                          file.type == FILE_NONE ? "there is no such name outside" : "it is of another type outside",
+                          top);
                 return error_remedy(r->err, "make it outside first, or make %s private", top);
         }
         if (!holds_names(r, above)) {
@@ -275,8 +280,9 @@ static int settle(struct resolver *r, size_t at)
 
 int mountpoint_nodes(struct resolver *r)
 {
-        /* Nodes may be added before and behind the one at work, so each is marked when done, and the search starts over. A
-         * node is only ever added for an entry of a directory that was opened, and each is opened once, so this ends. */
+        /* Nodes may be added before and behind the one at work, so each is marked when done, and the search starts
+         * over. A node is only ever added for an entry of a directory that was opened, and each is opened once, so this
+         * ends. */
         for (size_t i = 0; i < r->count;) {
                 if (r->nodes[i].done) {
                         i++;

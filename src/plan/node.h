@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the resolver works on: the rules of one environment after every name in them was looked up, one node each, and the
- * nodes that follow from them. Private to the room `plan`.
+ * What the resolver works on: the rules of one environment after every name in them was looked up, one node each, and
+ * the nodes that follow from them. Private to the room `plan`.
  */
 #pragma once
 
@@ -17,9 +17,10 @@ enum node_kind {
         NODE_FROM = RULE_FROM,
         NODE_UNION = RULE_UNION,
         /* what follows from rules */
-        NODE_AUGMENT, /* a directory seen through, with names added or hidden: for rules onto names that are not there */
+        NODE_AUGMENT, /* a directory seen through, with names added or hidden: for rules onto names that are not
+                       * there */
         NODE_REBUILD, /* the same, entry by entry, where a layer cannot stand because mounts lie below */
-        NODE_SPLIT,   /* private, entry by entry, for the same reason */
+        NODE_SPLIT, /* private, entry by entry, for the same reason */
         /* places that every environment has */
         NODE_PROC,
         NODE_DEVICES,
@@ -74,8 +75,8 @@ char *walk_outside(const struct system *system, const char *path, struct error *
 
 /* mirror.c: does the node take its sources from the mirror? */
 bool mirror_has(const struct resolver *r, const struct node *node);
-/* Lets the mirror not show what the node at `path` takes away (RULE_HIDE) or answers itself (RULE_EMPTY), if nothing of it shows
- * anywhere else. Returns whether it does not. */
+/* Lets the mirror not show what the node at `path` takes away (RULE_HIDE) or answers itself (RULE_EMPTY), if nothing of
+ * it shows anywhere else. Returns whether it does not. */
 bool mirror_withholds(struct resolver *r, const char *path);
 /* The mirror shows `path` of the main system as an empty directory. */
 void mirror_blank(struct resolver *r, const char *path);

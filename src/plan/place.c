@@ -3,12 +3,12 @@
  * The places that every environment has: its own /proc and /dev, a /run of its own, closed sockets, and the cover over
  * paddock's own state.
  *
- * Theory of operation of "no session service outside can be reached". A UNIX socket is reached through its name. Names in
- * a private layer are the layer's: connecting to one that was there before is refused by the kernel, since nobody listens
- * on the layer's copy. So sockets wherever the user can write (home, /tmp) are dead already; /run is a fresh one. What is
- * left are sockets in read-only parts of the system, which its own daemons made (/var/lib/...): those that listen when
- * the environment starts are each covered. One that a daemon makes there later is not, which is why this is no boundary
- * against hostile programs (doc/architecture.md, "redirect and confinement").
+ * Theory of operation of "no session service outside can be reached". A UNIX socket is reached through its name. Names
+ * in a private layer are the layer's: connecting to one that was there before is refused by the kernel, since nobody
+ * listens on the layer's copy. So sockets wherever the user can write (home, /tmp) are dead already; /run is a fresh
+ * one. What is left are sockets in read-only parts of the system, which its own daemons made (/var/lib/...): those that
+ * listen when the environment starts are each covered. One that a daemon makes there later is not, which is why this is
+ * no boundary against hostile programs (doc/architecture.md, "redirect and confinement").
  */
 #include "plan/node.h"
 
@@ -114,15 +114,16 @@ static void seal_sockets(struct resolver *r)
         free(sockets);
 }
 
-/* In a shared tree a directory above the state could be renamed, and the state with it. The kernel does not rename what carries
- * a mount, so each directory between gets one, of itself. */
+/* In a shared tree a directory above the state could be renamed, and the state with it. The kernel does not rename what
+ * carries a mount, so each directory between gets one, of itself. */
 static void hold_in_place(struct resolver *r, const char *top, const char *state)
 {
         cleanup_free char *share = memory_string(top), *path = path_parent(state);
         while (strlen(path) > strlen(share)) {
                 cleanup_free char *outer = node_outer(r, path);
                 if (outer && !node_at(r, path))
-                        node_add(r, NODE_SHARE, path, outer, false)->why = memory_string("cannot be renamed from inside");
+                        node_add(r, NODE_SHARE, path, outer, false)->why = memory_string(
+                                "cannot be renamed from inside");
                 char *parent = path_parent(path);
                 free(path);
                 path = parent;
@@ -137,9 +138,11 @@ static int cover(struct resolver *r, const char *outer_state)
                 struct node *node = &r->nodes[i];
                 for (size_t s = 0; s < node->source_count; s++) {
                         const char *source = node->sources[s];
-                        bool image = r->e->root == ROOT_IMAGE && !node->path[1]; /* of the state, an image alone is shown */
-                        if (path_is_below(source, outer_state) && !image && (node->asked || strcmp(source, outer_state) == 0) &&
-                            node->kind != NODE_HIDE && node->kind != NODE_INNER)
+                        bool image = r->e->root == ROOT_IMAGE &&
+                                     !node->path[1]; /* of the state, an image alone is shown */
+                        if (path_is_below(source, outer_state) && !image &&
+                            (node->asked || strcmp(source, outer_state) == 0) && node->kind != NODE_HIDE &&
+                            node->kind != NODE_INNER)
                                 return error_set(r->err, EPERM, "%s: paddock's own state (%s) cannot be shown inside",
                                                  node->path, outer_state);
                         if (!path_is_below(outer_state, source))
@@ -216,7 +219,8 @@ int place_nodes(struct resolver *r)
 {
         struct node *proc = node_at(r, "/proc"), *dev = node_at(r, "/dev");
         if (proc)
-                return error_set(r->err, EINVAL, "a rule on /proc: an environment always has its own process list there");
+                return error_set(r->err, EINVAL,
+                                 "a rule on /proc: an environment always has its own process list there");
         if (!dev)
                 node_add(r, NODE_DEVICES, "/dev", NULL, false);
         node_add(r, NODE_PROC, "/proc", NULL, false);

@@ -60,7 +60,8 @@ unsigned long plan_digest(const struct plan *plan)
         for (size_t i = 0; i < plan->count; i++) {
                 const struct plan_op *op = &plan->ops[i];
                 char numbers[64];
-                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot, op->writable + 2 * op->mirrored, op->is_file);
+                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot, op->writable + 2 * op->mirrored,
+                         op->is_file);
                 mix(&digest, numbers);
                 mix(&digest, op->path);
                 for (size_t s = 0; s < op->source_count; s++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The plan: a typed list of what will be done to make an environment. The resolver makes it (plan/resolve.c), people and
- * programs read it (`--explain`), a host carries it out (host/linux/view.c). Beside each kind stands what GNU/Hurd would
- * do; doc/architecture.md has the whole table.
+ * The plan: a typed list of what will be done to make an environment. The resolver makes it (plan/resolve.c), people
+ * and programs read it (`--explain`), a host carries it out (host/linux/view.c). Beside each kind stands what GNU/Hurd
+ * would do; doc/architecture.md has the whole table.
  */
 #pragma once
 
@@ -15,23 +15,23 @@
 #include <stddef.h>
 
 enum plan_kind {
-        PLAN_ROOT,      /* the main system's tree, read-only (Hurd: a netfs translator on "/" that answers with the real
-                           ports and refuses writes) */
+        PLAN_ROOT, /* the main system's tree, read-only (Hurd: a netfs translator on "/" that answers with the real
+                      ports and refuses writes) */
         PLAN_SHARED_ROOT, /* the main system's tree, as writable as it is outside (Hurd: no translator at all) */
-        PLAN_BIND,      /* `source` appears at `path`, read-only unless `writable` (remap) */
-        PLAN_LAYER,     /* `sources` united at `path`, changes go to `slot`, or read-only without one (netfs union with a
-                           writable member) */
-        PLAN_BLANK,     /* a directory or file of the layer at `path` (a plain node of the layer's file system) */
-        PLAN_SKELETON,  /* a small directory made only for this run, with `names` in it (tmpfs translator) */
-        PLAN_SEAL,      /* an empty thing without permissions covers `path` (null translator) */
-        PLAN_PROC,      /* the environment's own process list (procfs translator on its own task namespace) */
-        PLAN_DEVICES,   /* a minimal /dev (its own device nodes, settrans) */
-        PLAN_EXPOSE,    /* what the layer of `path` consists of, read-only, below STACK_PLACE, for environments inside this one
-                           (not needed: translators stack without a limit) */
-        PLAN_MIRROR,    /* the main system with its ids as the environment's, as a source for the operations that are `mirrored`;
-                           whiteouts among `names` are not shown, directories are shown empty (a netfs translator that
-                           translates owners) */
-        PLAN_INNER,     /* where paddock keeps its state when used inside; hides the outer one */
+        PLAN_BIND, /* `source` appears at `path`, read-only unless `writable` (remap) */
+        PLAN_LAYER, /* `sources` united at `path`, changes go to `slot`, or read-only without one (netfs union with a
+                       writable member) */
+        PLAN_BLANK, /* a directory or file of the layer at `path` (a plain node of the layer's file system) */
+        PLAN_SKELETON, /* a small directory made only for this run, with `names` in it (tmpfs translator) */
+        PLAN_SEAL, /* an empty thing without permissions covers `path` (null translator) */
+        PLAN_PROC, /* the environment's own process list (procfs translator on its own task namespace) */
+        PLAN_DEVICES, /* a minimal /dev (its own device nodes, settrans) */
+        PLAN_EXPOSE, /* what the layer of `path` consists of, read-only, below STACK_PLACE, for environments inside this
+                        one (not needed: translators stack without a limit) */
+        PLAN_MIRROR, /* the main system with its ids as the environment's, as a source for the operations that are
+                        `mirrored`; whiteouts among `names` are not shown, directories are shown empty (a netfs
+                        translator that translates owners) */
+        PLAN_INNER, /* where paddock keeps its state when used inside; hides the outer one */
 };
 
 enum name_kind {
@@ -62,7 +62,8 @@ struct plan_op {
         bool writable;  /* BIND: writes go through */
         bool recursive; /* BIND: with the mounts below it */
         bool is_file;   /* BIND, BLANK, SEAL: not a directory */
-        bool mirrored;  /* its sources are taken from the PLAN_MIRROR, which stands first, not from the main system itself */
+        bool mirrored; /* its sources are taken from the PLAN_MIRROR, which stands first, not from the main system
+                          itself */
         bool asked;     /* stands for a rule that the user gave */
         char *why;      /* for people: where it comes from, and what it does not give; or NULL */
 };

@@ -55,8 +55,8 @@ static int check_source(struct resolver *r, const struct rule *rule, const char 
         r->system->look.file(r->system->look.context, source, &file);
         cleanup_free char *from = text_escape(source);
         if (file.type == FILE_NONE && rule->kind != RULE_PRIVATE) {
-                error_set(r->err, ENOENT, "rule %s on %s: %s does not exist in the main system", rule_word(rule->kind), shown,
-                          from);
+                error_set(r->err, ENOENT, "rule %s on %s: %s does not exist in the main system", rule_word(rule->kind),
+                          shown, from);
                 if (rule->kind == RULE_SHARE || rule->kind == RULE_MIRROR)
                         error_remedy(r->err, "make it first, or use --empty for a place of the environment's own");
                 return -ENOENT;
@@ -64,16 +64,16 @@ static int check_source(struct resolver *r, const struct rule *rule, const char 
         if (rule->kind == RULE_UNION && file.type != FILE_DIRECTORY)
                 return error_set(r->err, ENOTDIR, "rule union on %s: %s is not a directory", shown, from);
         if (rule->kind == RULE_UNION && !r->whole && system_has_mounts_below(r->system, source)) {
-                error_set(r->err, EBUSY, "rule union on %s: mounts lie below %s, which an ordinary user cannot unite", shown,
-                          from);
+                error_set(r->err, EBUSY, "rule union on %s: mounts lie below %s, which an ordinary user cannot unite",
+                          shown, from);
                 return error_remedy(r->err, "unite the directories below it, or use --from for one of them");
         }
         (void)node;
         return 0;
 }
 
-/* Can the name be looked up in one piece? Both limits are POSIX's for what systems have in common with Linux: 255 bytes a
- * component, 4,095 a name. */
+/* Can the name be looked up in one piece? Both limits are POSIX's for what systems have in common with Linux: 255 bytes
+ * a component, 4,095 a name. */
 static bool name_fits(const char *path)
 {
         if (strlen(path) >= 4096)
@@ -95,7 +95,8 @@ static int add_rule(struct resolver *r, const struct pending *pending)
         if (!path)
                 return error_context(r->err, "rule %s on %s", rule_word(rule->kind), shown);
         if (!name_fits(path))
-                return error_set(r->err, ENAMETOOLONG, "rule %s on %.64s...: the name is too long", rule_word(rule->kind), shown);
+                return error_set(r->err, ENAMETOOLONG, "rule %s on %.64s...: the name is too long",
+                                 rule_word(rule->kind), shown);
         struct node *old = node_at(r, path);
         if (old && old->asked && (int)old->kind != (int)rule->kind)
                 return error_set(r->err, EEXIST, "two rules lead to %s and contradict each other: %s and %s", path,
@@ -111,8 +112,9 @@ static int add_rule(struct resolver *r, const struct pending *pending)
                 old->asked = true;
         }
         bool through = rule->kind == RULE_PRIVATE || rule->kind == RULE_MIRROR || rule->kind == RULE_SHARE;
-        struct node *node = old && !path[1] ? old
-                                            : node_add(r, (enum node_kind)rule->kind, path, through ? path : NULL, true);
+        struct node *node = old && !path[1]
+                                    ? old
+                                    : node_add(r, (enum node_kind)rule->kind, path, through ? path : NULL, true);
         if (through)
                 return check_source(r, rule, shown, node, path);
         if (node->source_count) { /* "/" again: what showed through by default does not */
@@ -141,8 +143,9 @@ static int add_rule(struct resolver *r, const struct pending *pending)
                         return result;
                 for (size_t other = 0; other + 1 < node->source_count; other++)
                         if (path_is_below(source, node->sources[other]) || path_is_below(node->sources[other], source))
-                                return error_set(r->err, EINVAL, "rule union on %s: of %s and %s one lies within the other",
-                                                 shown, node->sources[other], source);
+                                return error_set(r->err, EINVAL,
+                                                 "rule union on %s: of %s and %s one lies within the other", shown,
+                                                 node->sources[other], source);
         }
         r->system->look.file(r->system->look.context, node->sources[0], &node->file);
         return 0;
@@ -182,7 +185,8 @@ static int add_root(struct resolver *r)
                 if (node_add(r, NODE_FROM, "/", path, true)->file.type != FILE_DIRECTORY) {
                         cleanup_free char *shown = text_escape(path);
                         error_set(r->err, ENOENT, "root %s: it is not a directory", shown);
-                        return error_remedy(r->err, "make it first, or use --root empty, or an image (`paddock image list`)");
+                        return error_remedy(r->err,
+                                            "make it first, or use --root empty, or an image (`paddock image list`)");
                 }
         } else if (r->e->root == ROOT_IMAGE) {
                 cleanup_free char *path = image_root(r->system->state ? r->system->state : "", r->e->root_path);
@@ -249,7 +253,8 @@ static void emit_private(struct resolver *r, struct node *node)
         if (node->file.type == FILE_DIRECTORY) {
                 bool foreign = !node->file.mine && !r->whole && node->kind == NODE_PRIVATE;
                 if (foreign && !node->why)
-                        node->why = memory_string("it belongs to somebody else: what others own in it cannot be changed");
+                        node->why = memory_string(
+                                "it belongs to somebody else: what others own in it cannot be changed");
                 emit_slot(r, node, PLAN_LAYER);
         } else if (node->file.type == FILE_NONE || node->file.type == FILE_REGULAR) {
                 if (node->file.type == FILE_REGULAR && node->kind == NODE_FROM) {
@@ -269,9 +274,9 @@ static void emit_private(struct resolver *r, struct node *node)
         }
 }
 
-/* A layer without a writable part shows the same files and nobody's sockets and fifos, also those that are made later. Where
- * that cannot be had (mounts below, no files that anyone keeps, a server that may be dead) it is a bind; sockets that listen
- * there are closed one by one (place.c). On an overlay they are dead already. */
+/* A layer without a writable part shows the same files and nobody's sockets and fifos, also those that are made later.
+ * Where that cannot be had (mounts below, no files that anyone keeps, a server that may be dead) it is a bind; sockets
+ * that listen there are closed one by one (place.c). On an overlay they are dead already. */
 static void emit_mirror(struct resolver *r, struct node *node)
 {
         const struct mount *mount = node->source_count ? system_mount_of(r->system, node->sources[0]) : NULL;
@@ -352,8 +357,8 @@ static void start_directory(struct resolver *r)
         struct file file = {.type = FILE_NONE};
         if (outer)
                 r->system->look.file(r->system->look.context, outer, &file);
-        if (file.type == FILE_DIRECTORY || (node && strcmp(node->path, r->system->cwd) == 0 && node->kind != NODE_HIDE &&
-                                            node->kind != NODE_SEAL))
+        if (file.type == FILE_DIRECTORY ||
+            (node && strcmp(node->path, r->system->cwd) == 0 && node->kind != NODE_HIDE && node->kind != NODE_SEAL))
                 r->plan->cwd = memory_string(r->system->cwd);
 }
 
@@ -404,8 +409,11 @@ static void describe_ids(struct resolver *r)
         else
                 r->plan->ids = memory_string(" (one id: 0 is you)");
         if (system->ids_lack)
-                plan_note(r->plan, "root is the only user inside, and every file is root's: chown to others, su, and programs that "
-                                   "drop their rights fail; %s", system->ids_lack);
+                plan_note(r->plan,
+                          "root is the only user inside, and every file is root's: chown to others, su, and programs "
+                          "that "
+                          "drop their rights fail; %s",
+                          system->ids_lack);
 }
 
 int plan_resolve(struct plan *plan, const struct environment *e, const struct system *system, struct slots *slots,

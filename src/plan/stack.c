@@ -2,12 +2,13 @@
 /*
  * Environments inside environments.
  *
- * Theory of operation. The kernel refuses an overlay whose base is an overlay on an overlay. So where a layer's base is an
- * overlay already, the environment shows what the layer consists of (its own changes, then its base) below /run/paddock/stack.
- * Another paddock inside finds that and unites these parts itself: its layer then has the same depth as ours, at any level.
+ * Theory of operation. The kernel refuses an overlay whose base is an overlay on an overlay. So where a layer's base is
+ * an overlay already, the environment shows what the layer consists of (its own changes, then its base) below
+ * /run/paddock/stack. Another paddock inside finds that and unites these parts itself: its layer then has the same
+ * depth as ours, at any level.
  *
- * The parts show nothing that the layer does not show, except what a rule below it takes away; where there is such a rule the
- * parts are not shown, and private directories two levels further in are read-only.
+ * The parts show nothing that the layer does not show, except what a rule below it takes away; where there is such a
+ * rule the parts are not shown, and private directories two levels further in are read-only.
  */
 #include "plan/node.h"
 
@@ -28,8 +29,8 @@ static const struct stack *stack_of(const struct system *system, const char *pat
 
 enum part { PART_ABSENT, PART_MERGED, PART_LAST };
 
-/* What the layer directory `layer` has at `rest`: nothing, a directory that what is below merges into, or one that hides it (a
- * whiteout or other non-directory hides too, and *shows is false then). */
+/* What the layer directory `layer` has at `rest`: nothing, a directory that what is below merges into, or one that
+ * hides it (a whiteout or other non-directory hides too, and *shows is false then). */
 static enum part part_at(const struct look *look, const char *layer, const char *rest, bool *shows)
 {
         cleanup_free char *path = memory_format("%s%s", layer, rest);
@@ -55,8 +56,8 @@ static enum part part_at(const struct look *look, const char *layer, const char 
         return opaque ? PART_LAST : PART_MERGED;
 }
 
-static void add_parts(const struct look *look, const struct stack *stack, const char *rest, char ***sources, size_t *count,
-                      size_t *capacity)
+static void add_parts(const struct look *look, const struct stack *stack, const char *rest, char ***sources,
+                      size_t *count, size_t *capacity)
 {
         for (size_t l = 0; l < stack->count; l++) {
                 bool shows;
@@ -90,7 +91,8 @@ void stack_sources(struct resolver *r)
                         const char *source = node->sources[s];
                         const struct stack *stack = stack_of(r->system, source);
                         if (stack)
-                                add_parts(&r->system->look, stack, source + strlen(stack->path), &sources, &count, &capacity);
+                                add_parts(&r->system->look, stack, source + strlen(stack->path), &sources, &count,
+                                          &capacity);
                         else
                                 *vector_add(sources, count, capacity) = memory_string(node->sources[s]);
                         free(node->sources[s]);
@@ -125,7 +127,9 @@ void stack_expose(struct resolver *r)
         size_t run_at = (size_t)(run - r->plan->ops);
         for (size_t i = 0; i < count; i++) {
                 bool nested = false;
-                for (size_t s = 0; r->plan->ops[i].kind == PLAN_LAYER && !r->plan->ops[i].mirrored && s < r->plan->ops[i].source_count; s++)
+                for (size_t s = 0; r->plan->ops[i].kind == PLAN_LAYER && !r->plan->ops[i].mirrored &&
+                                   s < r->plan->ops[i].source_count;
+                     s++)
                         nested |= on_overlay(r->system, r->plan->ops[i].sources[s]) ||
                                   path_is_below(r->plan->ops[i].sources[s], STACK_PLACE);
                 if (!nested || r->plan->ops[i].slot < 0 || is_restricted(r, r->plan->ops[i].path))

@@ -31,15 +31,16 @@ struct look {
         char *(*link)(void *context, const char *path);
         /* Does a directory of a layer hide what is below it in the layer's base? May be NULL. */
         bool (*opaque)(void *context, const char *path);
-        /* The entries of a directory without "." and "..", each fresh memory, in a fresh vector. Returns the count, or a
-         * negative errno; -E2BIG when there are more than `limit`. */
+        /* The entries of a directory without "." and "..", each fresh memory, in a fresh vector. Returns the count, or
+         * a negative errno; -E2BIG when there are more than `limit`. */
         int (*entries)(void *context, const char *path, int limit, char ***names);
-        /* As entries, but of those (no more than `limit` either) only what may be a directory. May be NULL: use entries. */
+        /* As entries, but of those (no more than `limit` either) only what may be a directory. May be NULL: use
+         * entries. */
         int (*directories)(void *context, const char *path, int limit, char ***names);
         /* May the invoking user write `path` (for a directory: make names in it), whatever it is? */
         bool (*writable)(void *context, const char *path);
-        /* Path sockets that something listens on and the user may reach, as entries() gives names. May be NULL: none. Asked only when
-         * some may have to be covered. */
+        /* Path sockets that something listens on and the user may reach, as entries() gives names. May be NULL: none.
+         * Asked only when some may have to be covered. */
         int (*sockets)(void *context, char ***paths);
 };
 
@@ -52,9 +53,9 @@ struct mount {
         bool remote;   /* a server answers it, which may be slow or dead */
 };
 
-/* What a layer of the surrounding environment consists of. Linux lets overlays lie two deep and no deeper, so an environment
- * inside an environment shows, below /run/paddock/stack, the directories that each of its layers unites; an environment a
- * level deeper unites those once more instead of laying a third overlay over the second. */
+/* What a layer of the surrounding environment consists of. Linux lets overlays lie two deep and no deeper, so an
+ * environment inside an environment shows, below /run/paddock/stack, the directories that each of its layers unites; an
+ * environment a level deeper unites those once more instead of laying a third overlay over the second. */
 struct stack {
         char *path;    /* where the layer stands */
         char **layers; /* topmost first */

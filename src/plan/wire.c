@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A change of the view as text, on its way from whoever worked it out to the process that carries it out: a line a fact, fields
- * separated by tabs and escaped as everywhere (base/text.h).
+ * A change of the view as text, on its way from whoever worked it out to the process that carries it out: a line a
+ * fact, fields separated by tabs and escaped as everywhere (base/text.h).
  *
  *      change  PATH BARE BEFORE AFTER          the subtree
  *      make    KIND PATH MODE                  a name to be made before
@@ -31,8 +31,8 @@ static void encode_op(struct text *t, const struct plan_op *op)
 {
         text_addf(t, "op\t%d", op->kind);
         field(t, op->path);
-        int flags = (op->writable ? FLAG_WRITABLE : 0) | (op->recursive ? FLAG_RECURSIVE : 0) | (op->is_file ? FLAG_FILE : 0) |
-                    (op->mirrored ? FLAG_MIRRORED : 0);
+        int flags = (op->writable ? FLAG_WRITABLE : 0) | (op->recursive ? FLAG_RECURSIVE : 0) |
+                    (op->is_file ? FLAG_FILE : 0) | (op->mirrored ? FLAG_MIRRORED : 0);
         text_addf(t, "\t%d\t%u\t%d\t%zu", op->slot, op->mode, flags, op->frozen);
         for (size_t i = 0; i < op->source_count; i++)
                 field(t, op->sources[i]);
@@ -103,15 +103,17 @@ static bool below(const char *path)
 
 static bool buildable(unsigned long kind)
 {
-        return kind == PLAN_BIND || kind == PLAN_LAYER || kind == PLAN_BLANK || kind == PLAN_SKELETON || kind == PLAN_SEAL;
+        return kind == PLAN_BIND || kind == PLAN_LAYER || kind == PLAN_BLANK || kind == PLAN_SKELETON ||
+               kind == PLAN_SEAL;
 }
 
 static bool decode_op(struct plan *made, char **f, int n)
 {
         unsigned long kind, slot = 0, mode, flags, frozen;
         bool none = strcmp(f[3], "-1") == 0;
-        if (!number(f[1], 10, PLAN_INNER, &kind) || !buildable(kind) || !absolute(f[2]) || (!none && !number(f[3], 10, 1000000, &slot)) ||
-            !number(f[4], 10, 07777, &mode) || !number(f[5], 10, FLAG_ALL, &flags) || !number(f[6], 10, (unsigned long)n - 7, &frozen))
+        if (!number(f[1], 10, PLAN_INNER, &kind) || !buildable(kind) || !absolute(f[2]) ||
+            (!none && !number(f[3], 10, 1000000, &slot)) || !number(f[4], 10, 07777, &mode) ||
+            !number(f[5], 10, FLAG_ALL, &flags) || !number(f[6], 10, (unsigned long)n - 7, &frozen))
                 return false;
         for (int i = 7; i < n; i++)
                 if (!absolute(f[i]))
@@ -119,9 +121,15 @@ static bool decode_op(struct plan *made, char **f, int n)
         if ((kind == PLAN_BIND && n != 8) || (kind == PLAN_LAYER && n < 8) || (kind == PLAN_BLANK && none))
                 return false;
         struct plan_op *op = vector_add(made->ops, made->count, made->capacity);
-        *op = (struct plan_op){.kind = (enum plan_kind)kind, .path = memory_string(f[2]), .slot = none ? -1 : (int)slot,
-                               .mode = (unsigned)mode, .frozen = frozen, .writable = flags & FLAG_WRITABLE, .recursive = flags & FLAG_RECURSIVE,
-                               .is_file = flags & FLAG_FILE, .mirrored = flags & FLAG_MIRRORED};
+        *op = (struct plan_op){.kind = (enum plan_kind)kind,
+                               .path = memory_string(f[2]),
+                               .slot = none ? -1 : (int)slot,
+                               .mode = (unsigned)mode,
+                               .frozen = frozen,
+                               .writable = flags & FLAG_WRITABLE,
+                               .recursive = flags & FLAG_RECURSIVE,
+                               .is_file = flags & FLAG_FILE,
+                               .mirrored = flags & FLAG_MIRRORED};
         op->sources = memory_grow(NULL, (size_t)(n - 7) + 1, sizeof *op->sources);
         for (int i = 7; i < n; i++)
                 op->sources[op->source_count++] = memory_string(f[i]);
@@ -131,7 +139,8 @@ static bool decode_op(struct plan *made, char **f, int n)
 static bool decode_name(struct plan_name *name, char **f, bool inside)
 {
         unsigned long kind, mode;
-        if (!number(f[1], 10, NAME_SYMLINK, &kind) || !number(f[3], 10, 07777, &mode) || !(inside ? below(f[2]) : absolute(f[2])))
+        if (!number(f[1], 10, NAME_SYMLINK, &kind) || !number(f[3], 10, 07777, &mode) ||
+            !(inside ? below(f[2]) : absolute(f[2])))
                 return false;
         *name = (struct plan_name){.kind = (enum name_kind)kind, .path = memory_string(f[2]), .mode = (unsigned)mode};
         if (inside && kind == NAME_SYMLINK)
@@ -164,7 +173,8 @@ static bool decode_line(struct plan_change *c, struct plan *made, char **f, int 
                 *vector_add(c->names, c->name_count, c->name_capacity) = name;
                 return true;
         }
-        if (strcmp(f[0], "slot") == 0 && n == 4 && number(f[1], 10, 1000000, &a) && number(f[2], 10, 1, &b) && absolute(f[3])) {
+        if (strcmp(f[0], "slot") == 0 && n == 4 && number(f[1], 10, 1000000, &a) && number(f[2], 10, 1, &b) &&
+            absolute(f[3])) {
                 *vector_add(made->slots.slots, made->slots.count, made->slots.capacity) =
                         (struct slot){.number = (unsigned)a, .blank = b, .path = memory_string(f[3])};
                 return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Questions of environments, answered in a terminal: see answer.h. One is before the user at a time; the others wait. A question that is
- * answered elsewhere, or that nobody waits for any more, is withdrawn.
+ * Questions of environments, answered in a terminal: see answer.h. One is before the user at a time; the others wait. A
+ * question that is answered elsewhere, or that nobody waits for any more, is withdrawn.
  */
 #include "verbs/answer.h"
 
@@ -97,7 +97,8 @@ static void show(struct listener *l)
         text_addf(&t, " (%s, %s%s)", resource_word(a->what.grant.kind), mode_word(a->what.grant.writable),
                   a->what.grant.plain ? ", plain" : "");
         notify(t.data);
-        printf("%s\n  yes, for this program [o]nce, for this [r]un, [a]lways, or [n]o? (%llds) ", t.data, left > 0 ? left : 0);
+        printf("%s\n  yes, for this program [o]nce, for this [r]un, [a]lways, or [n]o? (%llds) ", t.data,
+               left > 0 ? left : 0);
         fflush(stdout);
         l->shown = true;
 }

@@ -47,7 +47,8 @@ static int add(void *context, const struct change *c)
                 return 0;
         }
         /* Whatever a program made of it, it saw a stand-in, and the true content would be lost. */
-        if (c->before.type == META_REGULAR && c->base >= 0 && faccessat(c->base, c->name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0) {
+        if (c->before.type == META_REGULAR && c->base >= 0 &&
+            faccessat(c->base, c->name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0) {
                 fprintf(stderr, "paddock: %s: it is based on a file that you cannot read, and is left out\n", shown);
                 a->left_out = true;
                 return 0;
@@ -56,14 +57,17 @@ static int add(void *context, const struct change *c)
         const struct link_entry *first = c->after.links > 1 && c->after.type != META_DIRECTORY
                                                  ? links_first(&a->links, c->after.device, c->after.inode, c->path, 0)
                                                  : NULL;
-        int result = own < 0 ? own : tar_add(&a->tar, c->path + 1, first ? first->path + 1 : NULL, own, a->changes->layer.shift);
+        int result = own < 0 ? own
+                             : tar_add(&a->tar, c->path + 1, first ? first->path + 1 : NULL, own,
+                                       a->changes->layer.shift);
         return result < 0 ? error_sys(a->err, -result, "cannot archive %s", shown) : 0;
 }
 
 static void tell_command(const struct archive *a, const char *to)
 {
         cleanup_text struct text line = {0};
-        text_add(&line, "tar --extract --preserve-permissions --numeric-owner --xattrs '--xattrs-include=*' --directory / --file ");
+        text_add(&line, "tar --extract --preserve-permissions --numeric-owner --xattrs '--xattrs-include=*' "
+                        "--directory / --file ");
         text_add_shell(&line, to);
         fprintf(stderr, "paddock: an administrator applies it with:\n");
         if (a->deleted.length)
@@ -100,8 +104,9 @@ static pid_t start_tar(const char *directory, FILE **end)
         pid_t pid = fork();
         if (pid == 0) {
                 dup2(ends[0], STDIN_FILENO);
-                execlp("tar", "tar", "--extract", "--file=-", "--preserve-permissions", "--numeric-owner", "--delay-directory-restore",
-                       "--xattrs", "--xattrs-include=*", "--directory", directory, (char *)NULL);
+                execlp("tar", "tar", "--extract", "--file=-", "--preserve-permissions", "--numeric-owner",
+                       "--delay-directory-restore", "--xattrs", "--xattrs-include=*", "--directory", directory,
+                       (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute tar: %s\n", strerror(errno));
                 _exit(127);
         }

@@ -44,7 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return 0;
         case ARGP_KEY_END:
                 if (!r->listen && (r->count < 2 || r->count > 3))
-                        argp_error(state, r->count == 0 ? "which environment?" : r->count == 1 ? "which resource?" : "one resource at a time");
+                        argp_error(state, r->count == 0   ? "which environment?"
+                                          : r->count == 1 ? "which resource?"
+                                                          : "one resource at a time");
                 if (!r->listen && r->count == 3 && mode_from_word(r->words[2]) < 0)
                         argp_error(state, "'%s' is no mode: ro or rw", r->words[2]);
                 return 0;
@@ -78,11 +80,16 @@ int verb_ask(int argc, char **argv)
                 {"no-exec", OPTION_NO_EXEC, NULL, 0, "nothing in it can be executed", 1},
                 {"plain", OPTION_PLAIN, NULL, 0, "natively: faster, and what is open stays open when it is revoked", 1},
                 {0}};
-        static const struct argp argp = {options, parse, "NAME RESOURCE [ro|rw]\n--listen [NAME...]",
-                                         "Have a running environment ask for a right on a file or directory tree at the first use of it.\v"
-                                         "Who uses it waits, up to a minute, until somebody answers in `paddock ask --listen`: yes for this "
-                                         "program, for this run, or always; or no. No answer is a no.",
-                                         0, 0, 0};
+        static const struct argp argp =
+                {options,
+                 parse,
+                 "NAME RESOURCE [ro|rw]\n--listen [NAME...]",
+                 "Have a running environment ask for a right on a file or directory tree at the first use of it.\v"
+                 "Who uses it waits, up to a minute, until somebody answers in `paddock ask --listen`: yes for this "
+                 "program, for this run, or always; or no. No answer is a no.",
+                 0,
+                 0,
+                 0};
         cleanup_error struct error err = ERROR_INIT;
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;

@@ -24,7 +24,8 @@ void moved_clear(struct moved *m)
         *m = (struct moved){0};
 }
 
-/* Has the layer a file of its own (or a mark that it is gone) at `path`? Directories are merged, so they do not count. */
+/* Has the layer a file of its own (or a mark that it is gone) at `path`? Directories are merged, so they do not
+ * count. */
 static bool layer_has(int environment, const struct slots *slots, const char *path)
 {
         for (size_t i = 0; i < slots->count; i++) {
@@ -32,7 +33,8 @@ static bool layer_has(int environment, const struct slots *slots, const char *pa
                 if (!path_is_below(path, slot->path))
                         continue;
                 const char *rest = path + (slot->path[1] ? strlen(slot->path) : 0);
-                cleanup_free char *name = memory_format("layer/%u/%s%s", slot->number, slot->blank ? "content" : "upper", rest);
+                cleanup_free char *name = memory_format("layer/%u/%s%s", slot->number,
+                                                        slot->blank ? "content" : "upper", rest);
                 struct stat st;
                 if (fstatat(environment, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
                         return true;
@@ -107,12 +109,15 @@ void base_tell(const struct moved *m, const char *name)
                         continue;
                 text_add(&t, told++ ? ", " : " ");
                 text_add_escaped(&t, change->name);
-                text_addf(&t, " (%s -> %s)", change->before ? change->before : "none", change->after ? change->after : "none");
+                text_addf(&t, " (%s -> %s)", change->before ? change->before : "none",
+                          change->after ? change->after : "none");
         }
         if (concerned > told)
                 text_addf(&t, " and %zu more", concerned - told);
-        fprintf(stderr, "paddock: the main system moved on since the layer of '%s' was made:%s\n"
-                        "paddock: the layer mixes old and new; `paddock run --rebase -n %s` starts a fresh one\n", name, t.data, name);
+        fprintf(stderr,
+                "paddock: the main system moved on since the layer of '%s' was made:%s\n"
+                "paddock: the layer mixes old and new; `paddock run --rebase -n %s` starts a fresh one\n",
+                name, t.data, name);
 }
 
 int base_record(int environment, const struct system *system, struct error *err)
@@ -120,9 +125,11 @@ int base_record(int environment, const struct system *system, struct error *err)
         cleanup_stamp struct stamp now;
         host_stamp_read(system, &now);
         cleanup_free char *text = stamp_to_text(&now);
-        cleanup_close int fd = openat(environment, ".base.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        cleanup_close int fd = openat(environment, ".base.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                      0600);
         size_t length = strlen(text);
-        if (fd < 0 || write(fd, text, length) != (ssize_t)length || renameat(environment, ".base.new", environment, STAMP) < 0)
+        if (fd < 0 || write(fd, text, length) != (ssize_t)length ||
+            renameat(environment, ".base.new", environment, STAMP) < 0)
                 return error_sys(err, errno, "cannot record what the layer was made over");
         return 0;
 }

@@ -21,8 +21,8 @@ struct moved {
 #define cleanup_moved __attribute__((cleanup(moved_clear)))
 void moved_clear(struct moved *m);
 
-/* Compares the stamp of the open environment's directory with the main system. Nothing to compare is no failure. Unless `whole`,
- * an untouched package database answers for everything. */
+/* Compares the stamp of the open environment's directory with the main system. Nothing to compare is no failure. Unless
+ * `whole`, an untouched package database answers for everything. */
 int base_compare(int environment, const struct slots *slots, const struct system *system, bool whole, struct moved *m,
                  struct error *err);
 

@@ -103,8 +103,9 @@ static int find_init(struct environment *e, const char *tree, const struct reque
                 cleanup_free char *file = NULL;
                 int result = host_look_for_program(tree, *init, &file, err);
                 if (result == 0 && strcmp(file, "systemd") == 0)
-                        fprintf(stderr, "paddock: its init is systemd, which needs a cgroup tree that it may write, and "
-                                        "gets none: it will not come far\n");
+                        fprintf(stderr,
+                                "paddock: its init is systemd, which needs a cgroup tree that it may write, and "
+                                "gets none: it will not come far\n");
                 if (result == 0 && r->init_count)
                         return environment_set_init(e, (const char *const *)r->init, r->init_count, err);
                 if (result == 0)

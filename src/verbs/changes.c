@@ -134,9 +134,16 @@ int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *con
         struct both both = {c, visit, context};
         free(c->found);
         c->found = memory_new((c->path_count + 1) * sizeof *c->found);
-        struct layer_walk walk = {.layer = &c->layer, .paths = c->paths, .path_count = c->path_count, .times = times & CHANGES_TIMES,
-                                  .directory_times = times & CHANGES_DIRECTORY_TIMES, .proofs = times & CHANGES_PROOFS,
-                                  .visit = pass_visit, .trouble = pass_trouble, .context = &both, .found = c->found};
+        struct layer_walk walk = {.layer = &c->layer,
+                                  .paths = c->paths,
+                                  .path_count = c->path_count,
+                                  .times = times & CHANGES_TIMES,
+                                  .directory_times = times & CHANGES_DIRECTORY_TIMES,
+                                  .proofs = times & CHANGES_PROOFS,
+                                  .visit = pass_visit,
+                                  .trouble = pass_trouble,
+                                  .context = &both,
+                                  .found = c->found};
         return layer_walk(&walk, err);
 }
 
@@ -246,10 +253,13 @@ static void add_what(struct text *t, const char *separator, const char *fmt, uns
 
 static void describe(struct text *t, const struct change *c)
 {
-        const struct { unsigned bit; const char *word; } words[] = {
-                {CHANGE_CONTENT, "content"}, {CHANGE_TARGET, c->after.type == META_SYMLINK ? "target" : "device number"},
-                {CHANGE_XATTRS, "attributes"}, {CHANGE_ACL, "access list"}, {CHANGE_CAPABILITIES, "capabilities"},
-                {CHANGE_TIMES, "time"}};
+        const struct { unsigned bit; const char *word;
+        } words[] = {{CHANGE_CONTENT, "content"},
+                     {CHANGE_TARGET, c->after.type == META_SYMLINK ? "target" : "device number"},
+                     {CHANGE_XATTRS, "attributes"},
+                     {CHANGE_ACL, "access list"},
+                     {CHANGE_CAPABILITIES, "capabilities"},
+                     {CHANGE_TIMES, "time"}};
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 if (c->what & words[i].bit)
                         add_what(t, ", ", words[i].word, 0, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* What the verbs on a layer have in common: the environment and paths that are named, and a change as a line for people. */
+/* What the verbs on a layer have in common: the environment and paths that are named, and a change as a line for
+ * people. */
 #pragma once
 
 #include "base/text.h"
@@ -36,17 +37,18 @@ int changes_reopen(struct changes *c, struct error *err);
 int changes_add_path(struct changes *c, const char *path, struct error *err);
 /* Opens the environment, and adds all paths. */
 int changes_open_paths(struct changes *c, const char *name, char **paths, int count, struct error *err);
-/* A verb as a whole: reads the arguments into `request`, lets `act` do it, prints its error. `act` returns an exit status or a negative
- * errno. Returns an exit status. */
+/* A verb as a whole: reads the arguments into `request`, lets `act` do it, prints its error. `act` returns an exit
+ * status or a negative errno. Returns an exit status. */
 int changes_verb(int argc, char **argv, const struct argp *argp, void *request,
                  int (*act)(void *request, struct changes *c, struct error *err));
-/* A walk over the chosen paths that tells `visit`; trouble goes to standard error. `times`: of what a differing time counts. */
+/* A walk over the chosen paths that tells `visit`; trouble goes to standard error. `times`: of what a differing time
+ * counts. */
 #define CHANGES_TIMES 1u
 #define CHANGES_DIRECTORY_TIMES 2u
 #define CHANGES_PROOFS 4u /* and whether what is outside is what was covered */
 int changes_walk(struct changes *c, unsigned times, layer_visit visit, void *context, struct error *err);
-/* Has `work`, which walks and writes nothing outside, done where everything in the layer can be read: here or, when the environment has
- * ids of its own, in another process. Returns what it returned (0..255), or a negative errno. */
+/* Has `work`, which walks and writes nothing outside, done where everything in the layer can be read: here or, when the
+ * environment has ids of its own, in another process. Returns what it returned (0..255), or a negative errno. */
 int changes_inside(struct changes *c, int (*work)(void *context), void *context, struct error *err);
 /* After a walk: names each path below which there was no change. Returns how many. */
 size_t changes_name_unfound(const struct changes *c);

@@ -2,8 +2,8 @@
 /*
  * `paddock commit`: changes of an environment, carried to the outside.
  *
- * Changes are looked at in a process of their own, which may read everything in the layer but writes only the journal; what goes
- * to the outside is written here, with the invoking user's rights and no more.
+ * Changes are looked at in a process of their own, which may read everything in the layer but writes only the journal;
+ * what goes to the outside is written here, with the invoking user's rights and no more.
  */
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -160,7 +160,8 @@ static int survey(struct request *r, struct verdict *result, struct error *err)
         if (done < 0)
                 return done;
         if (result->result < 0)
-                return error_set(err, -result->result, "%s", result->text[0] ? result->text : "the process that looks at the changes died");
+                return error_set(err, -result->result, "%s",
+                                 result->text[0] ? result->text : "the process that looks at the changes died");
         return 0;
 }
 
@@ -282,8 +283,9 @@ static int report(const struct request *r)
 {
         const struct commit *c = &r->commit;
         if (c->conflicts)
-                fprintf(stderr, "paddock: %lu change%s outside came in between: what is named was left as it is there\n", c->conflicts,
-                        c->conflicts > 1 ? "s" : "");
+                fprintf(stderr,
+                        "paddock: %lu change%s outside came in between: what is named was left as it is there\n",
+                        c->conflicts, c->conflicts > 1 ? "s" : "");
         printf("%lu change%s committed\n", c->done, c->done == 1 ? "" : "s");
         return c->conflicts ? EXIT_PADDOCK : c->merged ? 1 : 0;
 }
@@ -313,7 +315,8 @@ static int commit(struct request *r, struct error *err)
                 result = changes_add_path(&r->force, r->forced[i], err);
         if (result == 0 && c->image && !r->to) {
                 error_set(err, EPERM, "environment '%s' lies over an image, which is never written again", r->name);
-                return error_remedy(err, "`paddock commit %s --to FILE.tar` writes its changes into an archive", r->name);
+                return error_remedy(err, "`paddock commit %s --to FILE.tar` writes its changes into an archive",
+                                    r->name);
         }
         if (result == 0)
                 result = begin(r, err);
@@ -363,8 +366,10 @@ static int commit(struct request *r, struct error *err)
                 result = survey(r, &verdict, err);
         if (result == 0 && (verdict.refused || verdict.trouble || verdict.unfound)) {
                 error_set(err, EPERM, "nothing was committed");
-                result = error_remedy(err, c->root ? "choose PATHs without what is named; `--to FILE.tar` takes all, with owners, for an administrator"
-                                                   : "choose PATHs without what is named, or `--force PATH` what you have looked at");
+                result = error_remedy(err, c->root ? "choose PATHs without what is named; `--to FILE.tar` takes all, "
+                                                     "with owners, for an administrator"
+                                                   : "choose PATHs without what is named, or `--force PATH` what you "
+                                                     "have looked at");
         }
         if (result == 0 && (r->dry || !verdict.items)) {
                 journal_close(&r->commit.journal);
@@ -389,14 +394,23 @@ int verb_commit(int argc, char **argv)
                 {"three-way", OPTION_THREE_WAY, NULL, 0, "merge text that changed outside too, with marks", 0},
                 {"to", OPTION_TO, "TAR|DIR", 0, "not to the outside but into an archive, or below a directory", 0},
                 {0}};
-        static const struct argp argp = {
-                options, parse, "NAME [PATH...]",
-                "Carry changes of an environment to the outside.\v"
-                "With PATHs: only changes at or below them. All that is chosen is looked at first; what is refused is named, and then "
-                "nothing is done. Cut off, it is finished by the next commit.\n\n"
-                "Exit status: 0 done; 1 done, and text was merged with marks; 125 something was refused or failed.",
-                0, 0, 0};
-        struct request r = {.changes = CHANGES_INIT, .force = CHANGES_INIT, .reader = READER_NONE, .lock = -1, .place = -1};
+        static const struct argp argp = {options,
+                                         parse,
+                                         "NAME [PATH...]",
+                                         "Carry changes of an environment to the outside.\v"
+                                         "With PATHs: only changes at or below them. All that is chosen is looked at "
+                                         "first; what is refused is named, and then "
+                                         "nothing is done. Cut off, it is finished by the next commit.\n\n"
+                                         "Exit status: 0 done; 1 done, and text was merged with marks; 125 something "
+                                         "was refused or failed.",
+                                         0,
+                                         0,
+                                         0};
+        struct request r = {.changes = CHANGES_INIT,
+                            .force = CHANGES_INIT,
+                            .reader = READER_NONE,
+                            .lock = -1,
+                            .place = -1};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))
                 return EXIT_PADDOCK;

@@ -25,7 +25,8 @@ static void describe(struct cover *c, const struct plan_op *op)
                   : op->source_count     ? COVER_ENTRIES
                                          : COVER_EMPTY;
         for (size_t i = op->frozen; i < op->source_count; i++) {
-                /* Inside another environment a layer unites the parts of the outer one, which together are what the name shows. */
+                /* Inside another environment a layer unites the parts of the outer one, which together are what the
+                 * name shows. */
                 if (path_is_below(op->sources[i], STACK_PLACE)) {
                         *vector_add(c->sources, c->source_count, c->source_capacity) = memory_string(op->path);
                         break;
@@ -59,8 +60,8 @@ static bool is_empty(int slot)
         return dir != NULL;
 }
 
-int cover_record(int directory, const struct plan *plan, const struct slot *slot, bool fresh, const struct timespec *started,
-                 struct error *err)
+int cover_record(int directory, const struct plan *plan, const struct slot *slot, bool fresh,
+                 const struct timespec *started, struct error *err)
 {
         const struct plan_op *op = operation_of(plan, slot);
         if (!op)

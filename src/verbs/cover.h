@@ -6,6 +6,7 @@
 
 #include <time.h>
 
-/* Writes what `slot` covers, if it is not written yet or has changed. `fresh`: nothing in the slot is older than `started`. */
-int cover_record(int directory, const struct plan *plan, const struct slot *slot, bool fresh, const struct timespec *started,
-                 struct error *err);
+/* Writes what `slot` covers, if it is not written yet or has changed. `fresh`: nothing in the slot is older than
+ * `started`. */
+int cover_record(int directory, const struct plan *plan, const struct slot *slot, bool fresh,
+                 const struct timespec *started, struct error *err);

@@ -63,8 +63,8 @@ static json_t *meta_json(const struct meta *m)
 {
         char mode[16];
         snprintf(mode, sizeof mode, "%04o", m->mode);
-        json_t *value = json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", changes_type(m), "mode", mode, "uid", (json_int_t)m->uid,
-                                  "gid", (json_int_t)m->gid, "mtime", time_json(&m->mtime));
+        json_t *value = json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", changes_type(m), "mode", mode, "uid",
+                                  (json_int_t)m->uid, "gid", (json_int_t)m->gid, "mtime", time_json(&m->mtime));
         if (m->type == META_REGULAR)
                 json_object_set_new(value, "size", json_integer((json_int_t)m->size));
         return value;
@@ -160,8 +160,8 @@ static void print_summary(const struct request *r)
         cleanup_text struct text size = {0};
         changes_size(&size, r->bytes);
         printf("%lu added, %lu changed, %lu replaced, %lu deleted, %lu renamed; %s in files added or changed\n",
-               r->counts[CHANGE_ADDED], r->counts[CHANGE_CHANGED], r->counts[CHANGE_REPLACED], r->counts[CHANGE_DELETED],
-               r->counts[CHANGE_RENAMED], size.data);
+               r->counts[CHANGE_ADDED], r->counts[CHANGE_CHANGED], r->counts[CHANGE_REPLACED],
+               r->counts[CHANGE_DELETED], r->counts[CHANGE_RENAMED], size.data);
 }
 
 struct work {
@@ -226,12 +226,17 @@ int verb_diff(int argc, char **argv)
                 {"times", OPTION_TIMES, NULL, 0, "a time of change that differs counts too", 0},
                 {"no-pager", OPTION_NO_PAGER, NULL, 0, "print to the terminal without a pager", 0},
                 {0}};
-        static const struct argp argp = {
-                options, parse, "NAME [PATH...]",
-                "Tell what an environment has changed.\v"
-                "A line a change: A added, M changed, T replaced by another type, D deleted with everything below, R renamed. "
-                "What was touched but is equal is no change. With PATHs: only changes at or below them.",
-                0, 0, 0};
+        static const struct argp argp = {options,
+                                         parse,
+                                         "NAME [PATH...]",
+                                         "Tell what an environment has changed.\v"
+                                         "A line a change: A added, M changed, T replaced by another type, D deleted "
+                                         "with everything below, R renamed. "
+                                         "What was touched but is equal is no change. With PATHs: only changes at or "
+                                         "below them.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {0};
         return changes_verb(argc, argv, &argp, &r, diff);
 }

@@ -27,7 +27,10 @@ static bool is_binary(int fd)
 /* A line of a file as a terminal may have it: tabs stay, other control characters become visible. */
 static void print_shown(const char *line, size_t length)
 {
-        const char *color = line[0] == '+' ? "\033[32m" : line[0] == '-' ? "\033[31m" : line[0] == '@' ? "\033[36m" : "";
+        const char *color = line[0] == '+'   ? "\033[32m"
+                            : line[0] == '-' ? "\033[31m"
+                            : line[0] == '@' ? "\033[36m"
+                                             : "";
         cleanup_text struct text t = {0};
         for (size_t i = 0; i < length;) {
                 if (line[i] == '\t' || line[i] == '\\') {
@@ -78,13 +81,14 @@ static int run_diff(int before, int after, const struct change *c, bool terminal
         pid_t pid = fork();
         if (pid == 0) {
                 /* Numbers that neither is, then those that are named. */
-                int a = fcntl(before, F_DUPFD_CLOEXEC, 10), b = fcntl(after, F_DUPFD_CLOEXEC, 10), out = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
+                int a = fcntl(before, F_DUPFD_CLOEXEC, 10), b = fcntl(after, F_DUPFD_CLOEXEC, 10),
+                    out = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
                 dup2(out, STDOUT_FILENO);
                 dup2(a, 3);
                 dup2(b, 4);
-                execlp("diff", "diff", "-a", "-u", "--label", c->before.type == META_REGULAR ? from : "/dev/null", "--label",
-                       c->kind != CHANGE_DELETED && c->after.type == META_REGULAR ? to : "/dev/null", "--", "/dev/fd/3", "/dev/fd/4",
-                       (char *)NULL);
+                execlp("diff", "diff", "-a", "-u", "--label", c->before.type == META_REGULAR ? from : "/dev/null",
+                       "--label", c->kind != CHANGE_DELETED && c->after.type == META_REGULAR ? to : "/dev/null", "--",
+                       "/dev/fd/3", "/dev/fd/4", (char *)NULL);
                 fprintf(stderr, "paddock: cannot execute diff: %s\npaddock: install diffutils\n", strerror(errno));
                 _exit(2);
         }
@@ -100,7 +104,8 @@ static int run_diff(int before, int after, const struct change *c, bool terminal
 
 int difftext_print(const struct change *c, bool terminal)
 {
-        bool content = c->kind == CHANGE_CHANGED ? (c->what & CHANGE_CONTENT) != 0 : c->kind != CHANGE_RENAMED && !c->link;
+        bool content = c->kind == CHANGE_CHANGED ? (c->what & CHANGE_CONTENT) != 0
+                                                 : c->kind != CHANGE_RENAMED && !c->link;
         if (!content || (c->before.type != META_REGULAR && c->after.type != META_REGULAR))
                 return 0;
         cleanup_close int before = open_side(c, false), after = before < 0 ? -1 : open_side(c, true);

@@ -4,6 +4,6 @@
 
 #include "layer/layer.h"
 
-/* Prints them on standard output, if the change is one of a regular file's content. `terminal`: with colour, and with control
- * characters made visible, since the file is a program's. 0 or a negative errno. */
+/* Prints them on standard output, if the change is one of a regular file's content. `terminal`: with colour, and with
+ * control characters made visible, since the file is a program's. 0 or a negative errno. */
 int difftext_print(const struct change *change, bool terminal);

@@ -79,7 +79,8 @@ static int discard(void *request, struct changes *c, struct error *err)
         struct work work = {r, c, holder};
         result = changes_inside(c, take_all, &work, err); /* a program may have taken permissions away from itself */
         cleanup_error struct error left = ERROR_INIT;
-        /* What is out of the layer is discarded, even if some of it cannot be removed now: a later start tries again. */
+        /* What is out of the layer is discarded, even if some of it cannot be removed now: a later start tries
+         * again. */
         if (store_scratch_remove(&c->store, scratch, &left) < 0)
                 error_print(stderr, &left);
         return result;

@@ -11,7 +11,17 @@
 #include <string.h>
 #include <time.h>
 
-enum { OPTION_AT = 0x100, OPTION_TO, OPTION_FOR, OPTION_UNTIL, OPTION_ONCE, OPTION_NO_EXEC, OPTION_PLAIN, OPTION_KEEP, OPTION_AGAIN };
+enum {
+        OPTION_AT = 0x100,
+        OPTION_TO,
+        OPTION_FOR,
+        OPTION_UNTIL,
+        OPTION_ONCE,
+        OPTION_NO_EXEC,
+        OPTION_PLAIN,
+        OPTION_KEEP,
+        OPTION_AGAIN
+};
 
 struct request {
         const char *name, *resource, *mode;
@@ -95,7 +105,8 @@ static int wanted(const struct request *r, struct grant_list *list, struct error
         cleanup_grant struct grant one;
         grant_copy(&one, &r->options);
         one.writable = r->mode && mode_from_word(r->mode) == 1;
-        if (strchr(r->resource, '/') || strcmp(r->resource, ".") == 0 || strcmp(r->resource, "..") == 0 || r->resource[0] == '~') {
+        if (strchr(r->resource, '/') || strcmp(r->resource, ".") == 0 || strcmp(r->resource, "..") == 0 ||
+            r->resource[0] == '~') {
                 one.resource = granting_path(r->resource);
                 return grant_list_add(list, &one, err);
         }
@@ -105,7 +116,8 @@ static int wanted(const struct request *r, struct grant_list *list, struct error
         if (result == 0)
                 result = grant_sets_find(&sets, r->resource, &members, err);
         if (result == 0 && (r->mode || one.inside))
-                return error_set(err, EINVAL, "the set '%s' says itself what it grants: no mode and no --at with it", r->resource);
+                return error_set(err, EINVAL, "the set '%s' says itself what it grants: no mode and no --at with it",
+                                 r->resource);
         for (size_t i = 0; result == 0 && i < members->count; i++) {
                 cleanup_grant struct grant member;
                 grant_copy(&member, &members->grants[i]);
@@ -198,12 +210,17 @@ int verb_grant(int argc, char **argv)
                 {"keep", OPTION_KEEP, NULL, 0, "at later starts as well", 0},
                 {"again", OPTION_AGAIN, NULL, OPTION_HIDDEN, "what the description and --keep say", 0},
                 {0}};
-        static const struct argp argp = {options, parse, "NAME RESOURCE [ro|rw]",
-                                         "Give a running environment a right on a file, a directory tree or a UNIX socket outside, or on what "
-                                         "a named set holds (a RESOURCE without a slash; paddock.yaml(5) tells how to define one).\v"
-                                         "It can be taken back at any time with `paddock revoke`, and then what is open ends too, unless it "
-                                         "was given --plain. `paddock grants` lists what an environment holds.",
-                                         0, 0, 0};
+        static const struct argp argp =
+                {options,
+                 parse,
+                 "NAME RESOURCE [ro|rw]",
+                 "Give a running environment a right on a file, a directory tree or a UNIX socket outside, or on what "
+                 "a named set holds (a RESOURCE without a slash; paddock.yaml(5) tells how to define one).\v"
+                 "It can be taken back at any time with `paddock revoke`, and then what is open ends too, unless it "
+                 "was given --plain. `paddock grants` lists what an environment holds.",
+                 0,
+                 0,
+                 0};
         cleanup_error struct error err = ERROR_INIT;
         cleanup_granting struct granting g = GRANTING_INIT;
         struct request r = {0};

@@ -123,7 +123,9 @@ int granted(struct request *r, struct environment *e)
         int result = 0, status = EXIT_PADDOCK;
         if (!fresh && (r->options.view.count || r->options.root != ROOT_HOST || r->options.network != NETWORK_INHERIT ||
                        r->options.session || r->options.hostname)) {
-                result = error_set(&err, EINVAL, "environment '%s' is started as it is described, and --grant is the only option beside that",
+                result = error_set(&err, EINVAL,
+                                   "environment '%s' is started as it is described, and --grant is the only option "
+                                   "beside that",
                                    r->name);
                 error_remedy(&err, "change its description, or run without -n");
         }

@@ -49,7 +49,9 @@ int granting_needs_warden(const struct granting *g, struct error *err)
         if (g->client.socket >= 0)
                 return 0;
         error_set(err, ESRCH, "environment '%s' is not started", g->name);
-        return error_remedy(err, "`paddock start %s` starts it; `paddock grant --keep` has it granted at the next start", g->name);
+        return error_remedy(err,
+                            "`paddock start %s` starts it; `paddock grant --keep` has it granted at the next start",
+                            g->name);
 }
 
 char *granting_path(const char *path)
@@ -93,8 +95,8 @@ char *granting_line(const struct grant *grant)
         struct text t = {0};
         text_add_escaped(&t, grant->resource);
         bool socket = grant->kind == RESOURCE_SOCKET;
-        text_addf(&t, " (%s%s%s%s): %s", resource_word(grant->kind), socket ? "" : ", ", socket ? "" : mode_word(grant->writable),
-                  grant->noexec ? ", no-exec" : "",
+        text_addf(&t, " (%s%s%s%s): %s", resource_word(grant->kind), socket ? "" : ", ",
+                  socket ? "" : mode_word(grant->writable), grant->noexec ? ", no-exec" : "",
                   grant->plain ? "plain, what is open stays open when it is revoked" : "revocable");
         if (grant->inside && strcmp(grant->inside, grant->resource) != 0) {
                 text_add(&t, ", at ");
@@ -148,9 +150,11 @@ static int init_of(struct granting *g)
 }
 
 /* What is sent along. */
-static int pack(struct parcel *p, struct granting *g, const struct resource *r, const struct grant *grant, struct error *err)
+static int pack(struct parcel *p, struct granting *g, const struct resource *r, const struct grant *grant,
+                struct error *err)
 {
-        int fd = grant->plain ? host_resource_mount(r, init_of(g), grant->writable || r->kind == RESOURCE_SOCKET, grant->noexec, err)
+        int fd = grant->plain ? host_resource_mount(r, init_of(g), grant->writable || r->kind == RESOURCE_SOCKET,
+                                                    grant->noexec, err)
                               : fcntl(r->fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return err->code ? fd : error_sys(err, errno, "cannot hand it on");
@@ -176,10 +180,14 @@ static void describe(struct message_out *m, const struct grant *g, unsigned gid,
 {
         message_text(m, TAG_RESOURCE, g->resource);
         message_text(m, TAG_INSIDE, grant_inside(g));
-        message_number(m, TAG_KIND, g->kind == RESOURCE_TREE ? GRANT_TREE : g->kind == RESOURCE_FILE ? GRANT_FILE : GRANT_SOCKET);
+        message_number(m, TAG_KIND,
+                       g->kind == RESOURCE_TREE   ? GRANT_TREE
+                       : g->kind == RESOURCE_FILE ? GRANT_FILE
+                                                  : GRANT_SOCKET);
         message_number(m, TAG_MODE, g->writable ? GRANT_RW : GRANT_RO);
-        message_number(m, TAG_FLAGS, (g->noexec ? GRANT_NOEXEC : 0u) | (g->plain ? GRANT_PLAIN : 0u) | (g->keep ? GRANT_KEEP : 0u) |
-                                             (g->once ? GRANT_ONCE : 0u) | (g->locked ? GRANT_LOCKED : 0u));
+        message_number(m, TAG_FLAGS,
+                       (g->noexec ? GRANT_NOEXEC : 0u) | (g->plain ? GRANT_PLAIN : 0u) | (g->keep ? GRANT_KEEP : 0u) |
+                               (g->once ? GRANT_ONCE : 0u) | (g->locked ? GRANT_LOCKED : 0u));
         if (g->expiry == EXPIRY_SPAN) {
                 message_number(m, TAG_EXPIRY, (uint64_t)(host_clock() / 1000 + g->seconds));
                 message_number(m, TAG_CLOCK, CLOCK_OF_BOOT);
@@ -217,7 +225,8 @@ struct letter {
         enum verdict verdict;
 };
 
-static int send_letter(struct granting *g, const struct letter *letter, const struct grant *asked, uint64_t *id, struct error *err)
+static int send_letter(struct granting *g, const struct letter *letter, const struct grant *asked, uint64_t *id,
+                       struct error *err)
 {
         cleanup_resource struct resource r = RESOURCE_NONE;
         cleanup_grant struct grant grant;
@@ -281,7 +290,8 @@ int granting_ask(struct granting *g, const struct grant *grant, const char *by, 
         return send_letter(g, &(struct letter){.type = MESSAGE_ASK, .by = by}, grant, NULL, err);
 }
 
-int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by, struct error *err)
+int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by,
+                   struct error *err)
 {
         if (verdict != VERDICT_NO)
                 return send_letter(g, &(struct letter){MESSAGE_REPLY, by, number, verdict}, grant, NULL, err);

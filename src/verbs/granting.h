@@ -30,7 +30,8 @@ int granting_needs_warden(const struct granting *g, struct error *err);
 /* Gives one right; `by` says by whose word. *id may be NULL. Names a link that was followed on standard error. */
 int granting_give(struct granting *g, const struct grant *grant, const char *by, uint64_t *id, struct error *err);
 
-/* An absolute name of what the user wrote: "~" is not meant here, shells know it; but descriptions write it. Fresh memory. */
+/* An absolute name of what the user wrote: "~" is not meant here, shells know it; but descriptions write it. Fresh
+ * memory. */
 char *granting_path(const char *path);
 
 /* The sets of the user, with problems of their file told on standard error. */
@@ -48,10 +49,11 @@ char *granting_line(const struct grant *grant);
 /* Puts a placeholder there, which asks when it is used. */
 int granting_ask(struct granting *g, const struct grant *grant, const char *by, struct error *err);
 /* Answers question `number` with `verdict`; `grant` is what it is about. */
-int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by, struct error *err);
+int granting_reply(struct granting *g, uint64_t number, enum verdict verdict, const struct grant *grant, const char *by,
+                   struct error *err);
 
-/* What the environment's description and the kept ones grant, given to its warden. All are tried; problems go to standard error. 0, or
- * -1 when one was not given. */
+/* What the environment's description and the kept ones grant, given to its warden. All are tried; problems go to
+ * standard error. 0, or -1 when one was not given. */
 int granting_again(struct granting *g);
 
 /* One that is held, or will be given at the next start (id 0). */

@@ -37,11 +37,16 @@ static void print_one(const struct held *h)
         cleanup_free char *since = h->id ? granting_time((long long)h->since) : memory_string("next start");
         cleanup_free char *until = g->expiry == EXPIRY_TIME ? granting_time(g->seconds)
                                    : g->expiry == EXPIRY_SPAN ? grant_span(g->seconds) : memory_string("-");
-        cleanup_free char *used = h->used ? granting_time((long long)h->used) : memory_string(g->plain && h->id ? "?" : "-");
+        cleanup_free char *used = h->used ? granting_time((long long)h->used)
+                                          : memory_string(g->plain && h->id ? "?" : "-");
         char id[32];
         snprintf(id, sizeof id, h->id ? "%llu" : "-", (unsigned long long)h->id);
         text_addf(&t, "%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  ", id, resource_word(g->kind),
-                  g->kind == RESOURCE_SOCKET ? "-" : mode_word(g->writable), h->asks ? "asks" : g->plain ? "plain" : "revocable", since, until, used, h->by ? h->by : "-");
+                  g->kind == RESOURCE_SOCKET ? "-" : mode_word(g->writable),
+                  h->asks    ? "asks"
+                  : g->plain ? "plain"
+                             : "revocable",
+                  since, until, used, h->by ? h->by : "-");
         text_add_escaped(&t, g->resource);
         if (g->inside && strcmp(g->inside, g->resource) != 0) {
                 text_add(&t, " at ");
@@ -64,9 +69,13 @@ static void print_one(const struct held *h)
 static json_t *json_one(const struct held *h)
 {
         const struct grant *g = &h->grant;
-        json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", resource_word(g->kind), "mode", mode_word(g->writable),
-                                "type", h->asks ? "asks" : g->plain ? "plain" : "revocable", "active", h->id != 0, "no-exec", g->noexec, "once", g->once,
-                                "kept", g->keep, "locked", g->locked);
+        json_t *one = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "kind", resource_word(g->kind), "mode",
+                                mode_word(g->writable), "type",
+                                h->asks    ? "asks"
+                                : g->plain ? "plain"
+                                           : "revocable",
+                                "active", h->id != 0, "no-exec", g->noexec, "once", g->once, "kept", g->keep, "locked",
+                                g->locked);
         json_object_set_new(one, "resource", json_name(g->resource));
         json_object_set_new(one, "inside", json_name(grant_inside(g)));
         if (h->id) {
@@ -91,8 +100,8 @@ static void show(const struct held *h, json_t *array, size_t *count)
         if (array)
                 json_array_append_new(array, json_one(h));
         else if (!(*count)++)
-                printf("%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  %s\n", "ID", "KIND", "  ", "TYPE", "SINCE", "UNTIL", "USED", "BY",
-                       "RESOURCE");
+                printf("%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  %s\n", "ID", "KIND", "  ", "TYPE", "SINCE",
+                       "UNTIL", "USED", "BY", "RESOURCE");
         if (!array)
                 print_one(h);
 }
@@ -135,9 +144,15 @@ static int show_later(struct granting *g, json_t *array, struct error *err)
 int verb_grants(int argc, char **argv)
 {
         static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
-        static const struct argp argp = {options, parse, "NAME",
-                                         "Show what an environment was granted: what, since when, until when, when it was used first, and by "
-                                         "whose word. Of one that is not started: what it will be granted.", 0, 0, 0};
+        static const struct argp argp = {options,
+                                         parse,
+                                         "NAME",
+                                         "Show what an environment was granted: what, since when, until when, when it "
+                                         "was used first, and by "
+                                         "whose word. Of one that is not started: what it will be granted.",
+                                         0,
+                                         0,
+                                         0};
         cleanup_error struct error err = ERROR_INIT;
         cleanup_granting struct granting g = GRANTING_INIT;
         struct request r = {0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Identities inside an environment, by name. Their names are the environment's own: its /etc/passwd and /etc/group are read by a program
- * inside. Whoever is root there may say what they please; it is their users that are meant.
+ * Identities inside an environment, by name. Their names are the environment's own: its /etc/passwd and /etc/group are
+ * read by a program inside. Whoever is root there may say what they please; it is their users that are meant.
  */
 #include "verbs/granting.h"
 
@@ -26,7 +26,8 @@ static int read_inside(const char *name, const char *file, struct text *content)
                 dup2(null, 0);
                 dup2(ends[1], 1);
                 dup2(null, 2);
-                char *words[] = {(char *)"paddock", (char *)"enter", (char *)name, (char *)"--", (char *)"cat", (char *)file, NULL};
+                char *words[] = {(char *)"paddock", (char *)"enter", (char *)name, (char *)"--",
+                                 (char *)"cat",     (char *)file,    NULL};
                 _exit(execute_paddock(words));
         }
         close(ends[1]);
@@ -66,7 +67,8 @@ int granting_identity(struct granting *g, const char *name, unsigned *gid, struc
         cleanup_text struct text users = {0}, groups = {0};
         if (g->environment.identity != IDENTITY_ROOT && geteuid() != 0) {
                 error_set(err, EINVAL, "environment '%s' has one user only", g->name);
-                return error_remedy(err, "leave --to out; or make an environment with users of its own: `paddock create --as root`");
+                return error_remedy(err, "leave --to out; or make an environment with users of its own: `paddock "
+                                         "create --as root`");
         }
         if (read_inside(g->name, "/etc/passwd", &users) == 0 && look_up(users.data, name, 3, gid))
                 return 0;

@@ -76,7 +76,8 @@ int verb_list(int argc, char **argv)
         static const struct argp_option options[] = {
                 {"json", 'j', NULL, 0, "print JSON", 0},
                 {"size", 's', NULL, 0, "with the size of each layer, and of what it shares", 0}, {0}};
-        static const struct argp argp = {options, parse, NULL, "List the named environments and whether they run.", 0, 0, 0};
+        static const struct argp argp = {options, parse, NULL, "List the named environments and whether they run.",
+                                         0,       0,     0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* `paddock`: runs `run`, `start` and `enter`, and hands every other verb to paddock-verbs, which stands beside it or in libexec. */
+/* `paddock`: runs `run`, `start` and `enter`, and hands every other verb to paddock-verbs, which stands beside it or in
+ * libexec. */
 #include "verbs/verbs.h"
 
 #include "base/cleanup.h"
@@ -26,8 +27,8 @@ _Noreturn void execute_verbs(char **argv)
         _exit(EXIT_PADDOCK);
 }
 
-/* A standard descriptor that is closed must stay so for the program, and no file of ours may get its number: an inert one
- * that ends with exec takes the place. */
+/* A standard descriptor that is closed must stay so for the program, and no file of ours may get its number: an inert
+ * one that ends with exec takes the place. */
 static void occupy_standard_descriptors(void)
 {
         for (int fd = 0; fd <= 2; fd++)
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
         static const struct {
                 const char *word, *name;
                 int (*run)(int argc, char **argv);
-        } verbs[] = {{"run", "paddock run", run_plain}, {"enter", "paddock enter", verb_enter}, {"start", "paddock start", verb_start}};
+        } verbs[] = {{"run", "paddock run", run_plain},
+                     {"enter", "paddock enter", verb_enter},
+                     {"start", "paddock start", verb_start}};
         for (size_t i = 0; argc >= 2 && i < sizeof verbs / sizeof *verbs; i++) {
                 char *word = argv[1];
                 if (strcmp(word, verbs[i].word) != 0)

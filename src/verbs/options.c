@@ -152,7 +152,8 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
         case OPTION_LIMIT:
                 if (strncmp(arg, "disk=", 5) != 0 || size_from_word(arg + 5, &e->disk) < 0) {
                         cleanup_free char *shown = text_escape(arg);
-                        return error_set(err, EINVAL, "--limit %s: it takes the form disk=SIZE, as disk=512M or disk=2G", shown);
+                        return error_set(err, EINVAL,
+                                         "--limit %s: it takes the form disk=SIZE, as disk=512M or disk=2G", shown);
                 }
                 break;
         default:

@@ -16,21 +16,22 @@ enum {
 /* argp's table, without its end: for the verbs that take them. */
 #define OPTIONS_ENVIRONMENT                                                                                            \
         {"private", OPTION_PRIVATE, "PATH", 0, "copy-on-write: changes belong to the environment", 1},                 \
-        {"mirror", OPTION_MIRROR, "PATH", 0, "see through, read-only", 1},                                             \
-        {"share", OPTION_SHARE, "PATH", 0, "see through, writes go through", 1},                                       \
-        {"empty", OPTION_EMPTY, "PATH", 0, "nothing of the outside, a place of its own", 1},                           \
-        {"hide", OPTION_HIDE, "PATH", 0, "the name is not there", 1},                                                  \
-        {"from", OPTION_FROM, "PATH=SRC", 0, "PATH is answered from SRC", 1},                                          \
-        {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},               \
-        {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},                      \
-        {"root", OPTION_ROOT, "host|empty|IMAGE|DIR", 0, "what the rules lie on (host)", 2},                                 \
-        OPTION_IDENTITY,                                                                                               \
-        {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},            \
-        {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},                  \
-        {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                               \
-        {"limit", OPTION_LIMIT, "disk=SIZE", 0, "what its layer may take, watched", 2}
+                {"mirror", OPTION_MIRROR, "PATH", 0, "see through, read-only", 1},                                     \
+                {"share", OPTION_SHARE, "PATH", 0, "see through, writes go through", 1},                               \
+                {"empty", OPTION_EMPTY, "PATH", 0, "nothing of the outside, a place of its own", 1},                   \
+                {"hide", OPTION_HIDE, "PATH", 0, "the name is not there", 1},                                          \
+                {"from", OPTION_FROM, "PATH=SRC", 0, "PATH is answered from SRC", 1},                                  \
+                {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},       \
+                {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},              \
+                {"root", OPTION_ROOT, "host|empty|IMAGE|DIR", 0, "what the rules lie on (host)", 2}, OPTION_IDENTITY,  \
+                {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},    \
+                {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},          \
+                {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                       \
+        {                                                                                                              \
+                "limit", OPTION_LIMIT, "disk=SIZE", 0, "what its layer may take, watched", 2                           \
+        }
 
-/* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns OPTION_UNKNOWN for a key
- * that is not one of them, 0, or a negative errno with err set. Sets *given when it changed anything. */
+/* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns OPTION_UNKNOWN for
+ * a key that is not one of them, 0, or a negative errno with err set. Sets *given when it changed anything. */
 #define OPTION_UNKNOWN 2
 int option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err);

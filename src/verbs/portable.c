@@ -106,12 +106,13 @@ static struct work *work_new(const struct request *r, struct error *err)
 static int report(const struct request *r, const struct portable *p, const char *name, const char *file)
 {
         if (r->json)
-                return print_json(json_pack("{s:s, s:o, s:s, s:I, s:I, s:s}", "name", name, "file", json_name(file), "identity",
-                                            identity_word(p->identity), "entries", (json_int_t)p->entries, "bytes", (json_int_t)p->bytes,
-                                            "sha256", p->digest));
+                return print_json(json_pack("{s:s, s:o, s:s, s:I, s:I, s:s}", "name", name, "file", json_name(file),
+                                            "identity", identity_word(p->identity), "entries", (json_int_t)p->entries,
+                                            "bytes", (json_int_t)p->bytes, "sha256", p->digest));
         cleanup_text struct text size = {0};
         changes_size(&size, p->bytes);
-        fprintf(!r->import && strcmp(file, "-") == 0 ? stderr : stdout, "%s: %lu entries, %s, sha256 %s\n", name, p->entries, size.data, p->digest);
+        fprintf(!r->import && strcmp(file, "-") == 0 ? stderr : stdout, "%s: %lu entries, %s, sha256 %s\n", name,
+                p->entries, size.data, p->digest);
         return 0;
 }
 
@@ -126,8 +127,8 @@ static char *home(void)
         return NULL;
 }
 
-/* Has it other ids than the one that the invoking user is? Then who of the two works: 1 a process with the ids of the user's, 2 one
- * with a range of root's; 0: this one. Negative: an errno. */
+/* Has it other ids than the one that the invoking user is? Then who of the two works: 1 a process with the ids of the
+ * user's, 2 one with a range of root's; 0: this one. Negative: an errno. */
 static int ids_of(enum identity_kind identity, struct portable *p, struct error *err)
 {
         cleanup_system struct system system = {0};
@@ -163,7 +164,9 @@ static void tell_left_out(int directory, const char *name)
         cleanup_close int inner = files_open_directory(directory, "inner");
         struct meta meta;
         if (inner >= 0 && files_look(inner, "env", false, &meta) == 0 && meta.type == META_DIRECTORY)
-                fprintf(stderr, "paddock: environments that were made inside '%s' are not taken along: export them there\n", name);
+                fprintf(stderr,
+                        "paddock: environments that were made inside '%s' are not taken along: export them there\n",
+                        name);
 }
 
 static int export_to(struct work *w, struct store *store, const char *name, FILE *file, struct error *err)
@@ -210,9 +213,11 @@ static int export_environment(const struct request *r, struct error *err)
         struct work *w = result < 0 ? NULL : work_new(r, err);
         if (!w)
                 return -err->code;
-        cleanup_free char *own = home(), *fresh = memory_format("%s.paddock-%d", to, (int)getpid()), *shown = text_escape(to);
+        cleanup_free char *own = home(), *fresh = memory_format("%s.paddock-%d", to, (int)getpid()),
+                          *shown = text_escape(to);
         w->portable.home = own;
-        int fd = standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        int fd = standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                          : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         cleanup_file FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
         if (!file)
                 return error_sys(err, errno, "cannot write %s", shown);
@@ -245,7 +250,8 @@ static int import_all(void *context, int owners)
 /* Puts in place what was read: frozen layers first, which nobody holds yet, then the environment, by one rename. */
 static int place(struct store *store, int holder, const char *name, struct error *err)
 {
-        cleanup_close int frozen = chain_lock(store, false, err), from = frozen < 0 ? -1 : files_open_directory(holder, "frozen");
+        cleanup_close int frozen = chain_lock(store, false, err),
+                          from = frozen < 0 ? -1 : files_open_directory(holder, "frozen");
         int copy = from < 0 ? -1 : openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         cleanup_dir DIR *list = copy < 0 ? NULL : fdopendir(copy);
         if (!list)
@@ -273,10 +279,12 @@ static int import_apart(struct work *w, struct error *err)
         }
         while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
-        return pid < 0 || !WIFEXITED(status) ? error_set(err, EIO, "the process that restores the environment died") : WEXITSTATUS(status);
+        return pid < 0 || !WIFEXITED(status) ? error_set(err, EIO, "the process that restores the environment died")
+                                             : WEXITSTATUS(status);
 }
 
-/* Which places the layer has changes of depends on the system and the user it was made for: names those that a run here leaves alone. */
+/* Which places the layer has changes of depends on the system and the user it was made for: names those that a run here
+ * leaves alone. */
 static void tell_unseen(struct store *store, const char *name)
 {
         cleanup_error struct error err = ERROR_INIT;
@@ -285,9 +293,11 @@ static void tell_unseen(struct store *store, const char *name)
         cleanup_plan struct plan plan = {0};
         struct slots slots = {0};
         cleanup_close int directory = store_open_environment(store, name, &err);
-        if (directory < 0 || store_load(store, name, &e, &err) < 0 || host_survey(&system, store->path, store->path, &err) < 0 ||
-            slots_load(directory, &slots, &err) < 0 || plan_resolve(&plan, &e, &system, &slots, &err) < 0) {
-                fprintf(stderr, "paddock: whether all of it can be seen in a run here is not known: %s\n", err.text ? err.text : "");
+        if (directory < 0 || store_load(store, name, &e, &err) < 0 ||
+            host_survey(&system, store->path, store->path, &err) < 0 || slots_load(directory, &slots, &err) < 0 ||
+            plan_resolve(&plan, &e, &system, &slots, &err) < 0) {
+                fprintf(stderr, "paddock: whether all of it can be seen in a run here is not known: %s\n",
+                        err.text ? err.text : "");
                 slots_clear(&slots);
                 return;
         }
@@ -295,14 +305,17 @@ static void tell_unseen(struct store *store, const char *name)
                 bool seen = false;
                 for (size_t n = 0; n < plan.count && !seen; n++)
                         seen = plan.ops[n].slot == (int)plan.slots.slots[i].number;
-                cleanup_free char *upper = memory_format("layer/%u/upper", plan.slots.slots[i].number), *shown = text_escape(plan.slots.slots[i].path);
+                cleanup_free char *upper = memory_format("layer/%u/upper", plan.slots.slots[i].number),
+                                  *shown = text_escape(plan.slots.slots[i].path);
                 cleanup_close int fd = files_open_directory(directory, upper);
                 struct names names = {.budget = 1};
                 bool empty = fd < 0 || (names_next(&names, &fd, 1) == 1 && !names.count);
                 names_clear(&names);
                 if (!seen && !empty)
-                        fprintf(stderr, "paddock: what was changed in %s is not seen in a run here, where that is not private; "
-                                        "`paddock diff %s` tells it\n", shown, name);
+                        fprintf(stderr,
+                                "paddock: what was changed in %s is not seen in a run here, where that is not private; "
+                                "`paddock diff %s` tells it\n",
+                                shown, name);
         }
 }
 
@@ -378,22 +391,35 @@ static int act(int argc, char **argv, const struct argp *argp, struct request *r
 
 int verb_export(int argc, char **argv)
 {
-        static const struct argp argp = {options, parse, "NAME [FILE|-]",
-                                         "Write a whole environment into one file.\v"
-                                         "The file (NAME.paddock.tar unless another is named) is a tar archive: description, layer, snapshots, "
-                                         "and digests of all of it. `paddock import` restores it, here or elsewhere. An environment that runs "
-                                         "is refused.", 0, 0, 0};
+        static const struct argp argp =
+                {options,
+                 parse,
+                 "NAME [FILE|-]",
+                 "Write a whole environment into one file.\v"
+                 "The file (NAME.paddock.tar unless another is named) is a tar archive: description, layer, snapshots, "
+                 "and digests of all of it. `paddock import` restores it, here or elsewhere. An environment that runs "
+                 "is refused.",
+                 0,
+                 0,
+                 0};
         struct request r = {0};
         return act(argc, argv, &argp, &r);
 }
 
 int verb_import(int argc, char **argv)
 {
-        static const struct argp argp = {options, parse, "FILE|- [NEWNAME]",
+        static const struct argp argp = {options,
+                                         parse,
+                                         "FILE|- [NEWNAME]",
                                          "Restore an environment that `paddock export` has written.\v"
-                                         "It appears complete, with all digests right, or not at all. What was in the home directory of whoever "
-                                         "exported it is in yours. A later commit refuses to replace what is outside, because nobody knows "
-                                         "whether that is what the environment was made over; `--force` allows it.", 0, 0, 0};
+                                         "It appears complete, with all digests right, or not at all. What was in the "
+                                         "home directory of whoever "
+                                         "exported it is in yours. A later commit refuses to replace what is outside, "
+                                         "because nobody knows "
+                                         "whether that is what the environment was made over; `--force` allows it.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {.import = true};
         return act(argc, argv, &argp, &r);
 }

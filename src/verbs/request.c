@@ -46,7 +46,8 @@ int request_option(struct request *r, int key, char *arg)
         }
 }
 
-/* The option that `word` begins with or is: "--name", "--name=VALUE", "-n", "-nVALUE". *value points at VALUE or is NULL. */
+/* The option that `word` begins with or is: "--name", "--name=VALUE", "-n", "-nVALUE". *value points at VALUE or is
+ * NULL. */
 static const struct row *row_of(char *word, char **value)
 {
         bool is_long = word[1] == '-';

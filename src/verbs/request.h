@@ -2,9 +2,10 @@
 /*
  * What the command line of `paddock run` asks for.
  *
- * It is read twice over, from one table of options. `paddock` reads it with request_parse(), which knows what is said in full
- * and without a mistake and leaves all else (help, abbreviations, errors) to `paddock-verbs`, which reads it with argp
- * (request_argp.c). argp is the GNU C library's own, and would keep `paddock` from being linked with a smaller one.
+ * It is read twice over, from one table of options. `paddock` reads it with request_parse(), which knows what is said
+ * in full and without a mistake and leaves all else (help, abbreviations, errors) to `paddock-verbs`, which reads it
+ * with argp (request_argp.c). argp is the GNU C library's own, and would keep `paddock` from being linked with a
+ * smaller one.
  */
 #pragma once
 
@@ -39,9 +40,11 @@ enum { OPTION_EXPLAIN = 0x200, OPTION_JSON, OPTION_MEMORY, OPTION_REBASE, OPTION
 /* Takes one option. Returns OPTION_UNKNOWN, 0, or a negative errno with r->err set. */
 int request_option(struct request *r, int key, char *arg);
 
-/* Reads a command line that is complete and plain. Returns REQUEST_FOR_LIBRARY when it is not; else as request_option(). */
+/* Reads a command line that is complete and plain. Returns REQUEST_FOR_LIBRARY when it is not; else as
+ * request_option(). */
 #define REQUEST_FOR_LIBRARY 1
 int request_parse(struct request *r, int argc, char **argv);
 
-/* Reads any command line with argp, which ends the program when it is wrong or asks for help (only in `paddock-verbs`). */
+/* Reads any command line with argp, which ends the program when it is wrong or asks for help (only in
+ * `paddock-verbs`). */
 int request_argp(struct request *r, int argc, char **argv);

@@ -18,11 +18,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         argp_error(state, "-n runs a named environment and -f a description: "
                                           "`paddock create -f FILE NAME` makes the one from the other");
                 if (r->rebase && !r->name)
-                        argp_error(state, "--rebase is for environments with a name (-n): others have a fresh layer always");
+                        argp_error(state,
+                                   "--rebase is for environments with a name (-n): others have a fresh layer always");
                 if (r->rebase && r->explain)
                         argp_error(state, "--explain does nothing, and --rebase removes a layer");
                 if (r->review && (r->file || r->memory || r->explain))
-                        argp_error(state, "--review keeps the changes under a name: not with --file, --memory or --explain");
+                        argp_error(state,
+                                   "--review keeps the changes under a name: not with --file, --memory or --explain");
                 if (r->memory && r->name)
                         argp_error(state, "--memory is for environments without a name");
                 return 0;
@@ -33,11 +35,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         }
 }
 
-static const char doc[] =
-        "Run a program (your shell, if none is named) in a private copy of the running system.\v"
-        "Without a name the changes vanish at the end. The rule on the longest path holds; where no rule is given, what you "
-        "could write is private and everything else read-only.\n\n"
-        "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock failed.";
+static const char doc[] = "Run a program (your shell, if none is named) in a private copy of the running system.\v"
+                          "Without a name the changes vanish at the end. The rule on the longest path holds; where no "
+                          "rule is given, what you "
+                          "could write is private and everything else read-only.\n\n"
+                          "Exit status: the program's own; 127 no such program, 126 it cannot be executed, 125 paddock "
+                          "failed.";
 
 int request_argp(struct request *r, int argc, char **argv)
 {

@@ -2,8 +2,8 @@
 /*
  * `run --review`: see review.h.
  *
- * The environment has a name from the beginning. So nothing is lost when something is killed in between, and what is asked at the
- * end is what the other verbs do, each in a process of its own.
+ * The environment has a name from the beginning. So nothing is lost when something is killed in between, and what is
+ * asked at the end is what the other verbs do, each in a process of its own.
  */
 #include "verbs/review.h"
 
@@ -116,7 +116,8 @@ static void ask_each(const char *name)
                 const char *path = g.paths.paths[i];
                 if (above && path_is_below(path, above))
                         continue;
-                cleanup_free char *question = memory_format("%s\n  commit, keep, discard, or quit? [c/k/d/q]", g.lines.paths[i]);
+                cleanup_free char *question = memory_format("%s\n  commit, keep, discard, or quit? [c/k/d/q]",
+                                                            g.lines.paths[i]);
                 do
                         answer = ask(question);
                 while (answer && !strchr("ckdq", answer));
@@ -173,7 +174,8 @@ static bool has_changes(const char *name)
 
 static void tell_kept(const char *name)
 {
-        fprintf(stderr, "paddock: the changes are kept in environment '%s': see paddock diff, commit, discard, rm\n", name);
+        fprintf(stderr, "paddock: the changes are kept in environment '%s': see paddock diff, commit, discard, rm\n",
+                name);
 }
 
 static void ask_what(const char *name, bool fresh)
@@ -209,7 +211,8 @@ static void ask_what(const char *name, bool fresh)
         }
 }
 
-int review(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library))
+int review(struct request *r, const struct library *library,
+           int (*run)(struct request *r, const struct library *library))
 {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);

@@ -5,6 +5,7 @@
 #include "verbs/request.h"
 #include "verbs/verbs.h"
 
-/* Has `run` run the request in another process, under a name of its own unless it has one; then shows and asks. Returns the exit
- * status of the program. */
-int review(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library));
+/* Has `run` run the request in another process, under a name of its own unless it has one; then shows and asks. Returns
+ * the exit status of the program. */
+int review(struct request *r, const struct library *library,
+           int (*run)(struct request *r, const struct library *library));

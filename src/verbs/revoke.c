@@ -100,7 +100,11 @@ static int not_granted(const struct granting *g, const struct request *r, struct
 {
         const char *what = r->resource ? r->resource : "";
         cleanup_free char *shown = text_escape(what);
-        error_set(err, ENOENT, "environment '%s' has no grant %s%s", g->name, is_path(what) ? "of " : is_number(what) ? "" : "of the set ", shown);
+        error_set(err, ENOENT, "environment '%s' has no grant %s%s", g->name,
+                  is_path(what)     ? "of "
+                  : is_number(what) ? ""
+                                    : "of the set ",
+                  shown);
         return error_remedy(err, "`paddock grants %s` lists what it has", g->name);
 }
 
@@ -140,14 +144,20 @@ static int take_back(struct granting *g, const struct request *r, struct error *
 
 int verb_revoke(int argc, char **argv)
 {
-        static const struct argp_option options[] = {{"all", OPTION_ALL, NULL, 0, "everything but what the description has locked", 0},
+        static const struct argp_option options[] = {{"all", OPTION_ALL, NULL, 0,
+                                                      "everything but what the description has locked", 0},
                                                      {"to", OPTION_TO, "IDENTITY", 0, "what this user inside has", 0},
                                                      {0}};
-        static const struct argp argp = {options, parse, "NAME RESOURCE|ID|SET\nNAME --all",
-                                         "Take rights of an environment back.\v"
-                                         "RESOURCE is a name outside or inside. When this ends, open files and mappings, connections and "
-                                         "programs that run from it have ended too; what was given --plain only has no name any more.",
-                                         0, 0, 0};
+        static const struct argp argp =
+                {options,
+                 parse,
+                 "NAME RESOURCE|ID|SET\nNAME --all",
+                 "Take rights of an environment back.\v"
+                 "RESOURCE is a name outside or inside. When this ends, open files and mappings, connections and "
+                 "programs that run from it have ended too; what was given --plain only has no name any more.",
+                 0,
+                 0,
+                 0};
         cleanup_error struct error err = ERROR_INIT;
         cleanup_granting struct granting g = GRANTING_INIT;
         struct request r = {0};

@@ -26,9 +26,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 int verb_rm(int argc, char **argv)
 {
-        static const struct argp argp = {NULL, parse, "NAME...",
+        static const struct argp argp = {NULL,
+                                         parse,
+                                         "NAME...",
                                          "Remove environments with everything that was changed in them.\v"
-                                         "Nothing of the main system is touched. One that runs is not removed.", 0, 0, 0};
+                                         "Nothing of the main system is touched. One that runs is not removed.",
+                                         0,
+                                         0,
+                                         0};
         struct names n = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &n))

@@ -54,7 +54,8 @@ static int same_identity(const struct request *r, const struct environment *e, s
 {
         if (!r->identity || r->options.identity == e->identity)
                 return 0;
-        error_set(err, EINVAL, "environment '%s' has the identity %s, and keeps it", e->name, identity_word(e->identity));
+        error_set(err, EINVAL, "environment '%s' has the identity %s, and keeps it", e->name,
+                  identity_word(e->identity));
         return error_remedy(err, "use another name for one with --as %s", identity_word(r->options.identity));
 }
 
@@ -141,13 +142,14 @@ static int explain(const struct request *r, const struct plan *plan, const struc
 }
 
 /* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
-static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct library *library,
-                        struct outcome *outcome, struct error *err)
+static int plan_and_run(struct request *r, struct session *s, const struct environment *e,
+                        const struct library *library, struct outcome *outcome, struct error *err)
 {
         cleanup_system struct system system;
         cleanup_plan struct plan plan = {0};
         cleanup_free char *state = store_path();
-        /* The state directory is there before anything is shown: what does not exist cannot be covered in a shared tree. */
+        /* The state directory is there before anything is shown: what does not exist cannot be covered in a shared
+         * tree. */
         cleanup_error struct error nowhere = ERROR_INIT; /* a temporary environment does without, and says so later */
         if (!r->explain && !r->memory && s->store.fd < 0)
                 store_open(&s->store, &nowhere);
@@ -170,7 +172,8 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                         return result;
                 plan.in_memory = s->directory < 0;
                 if (why_memory)
-                        fprintf(stderr, "paddock: the layer is in memory, and its size is limited by it: %s\n", why_memory);
+                        fprintf(stderr, "paddock: the layer is in memory, and its size is limited by it: %s\n",
+                                why_memory);
         } else if (!r->name && r->explain && plan_has_layer(&plan)) {
                 why_memory = session_scratch_in_memory(r->memory);
                 plan.in_memory = why_memory != NULL;
@@ -179,7 +182,8 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
         }
         if (r->explain && e->disk) {
                 char size[SIZE_WORD];
-                plan_note(&plan, "the layer's limit of %s is watched, and told when it is passed; nobody enforces it", size_to_word(e->disk, size));
+                plan_note(&plan, "the layer's limit of %s is watched, and told when it is passed; nobody enforces it",
+                          size_to_word(e->disk, size));
         }
         if (r->explain) {
                 outcome->status = explain(r, &plan, e, library) << 8; /* as wait() has it */
@@ -219,7 +223,9 @@ static int run_request(struct request *r, const struct library *library)
         cleanup_environment struct environment e = {0};
         struct session s = SESSION_INIT;
         struct outcome outcome = {.exit_code = EXIT_PADDOCK};
-        int result = r->name && !r->given && !r->explain && !r->rebase ? enter_running(r->name, r->command, NULL, &outcome, &err) : 0;
+        int result = r->name && !r->given && !r->explain && !r->rebase
+                             ? enter_running(r->name, r->command, NULL, &outcome, &err)
+                             : 0;
         if (result > 0)
                 return run_end_like(&outcome);
         if (result == 0)

@@ -2,11 +2,11 @@
 /*
  * The state of one run: see session.h, and store.h for the locks.
  *
- * Two runs of one name. The second takes the set-up lock, finds alive.lock held, and looks in runs/ for a process that is the
- * init of a living run: the file's name is its pid, its content when it started (a pid alone may have been given to somebody
- * else) and the fingerprint of its plan. With a "w" behind that a warden keeps it, and is asked (verbs/enter.c). Else the second
- * enters that init's user namespace and a copy of its mount namespace: the same overlay, mounted once, but processes of its own.
- * Either may end first.
+ * Two runs of one name. The second takes the set-up lock, finds alive.lock held, and looks in runs/ for a process that
+ * is the init of a living run: the file's name is its pid, its content when it started (a pid alone may have been given
+ * to somebody else) and the fingerprint of its plan. With a "w" behind that a warden keeps it, and is asked
+ * (verbs/enter.c). Else the second enters that init's user namespace and a copy of its mount namespace: the same
+ * overlay, mounted once, but processes of its own. Either may end first.
  */
 #include "verbs/session.h"
 
@@ -88,8 +88,10 @@ static int start_afresh(struct session *s, struct error *err)
         int result = store_discard_layer(&s->store, s->directory, err);
         if (result < 0)
                 return error_context(err, "environment '%s'", s->name);
-        fprintf(stderr, had ? "paddock: the layer of '%s' was removed; it starts afresh over the main system as it is now\n"
-                            : "paddock: '%s' had no layer yet\n", s->name);
+        fprintf(stderr,
+                had ? "paddock: the layer of '%s' was removed; it starts afresh over the main system as it is now\n"
+                    : "paddock: '%s' had no layer yet\n",
+                s->name);
         return 0;
 }
 
@@ -134,8 +136,8 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         unsigned long long start = 0;
         unsigned long theirs = 0;
         int pid = atoi(name), control = -1;
-        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%llu %lx %d", &start, &theirs, &control) < 2 || pid <= 0 ||
-            started(pid) != start) {
+        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 ||
+            sscanf(text, "%llu %lx %d", &start, &theirs, &control) < 2 || pid <= 0 || started(pid) != start) {
                 unlinkat(runs, name, 0);
                 return 0;
         }
@@ -145,7 +147,10 @@ static int join_record(struct session *s, int runs, const char *name, unsigned l
         }
         if (theirs != digest) {
                 error_set(err, EBUSY, "environment '%s' is running with other rules", s->name);
-                return error_remedy(err, "start it from the same directory without rules of its own, or `paddock stop %s` first", s->name);
+                return error_remedy(err,
+                                    "start it from the same directory without rules of its own, or `paddock stop %s` "
+                                    "first",
+                                    s->name);
         }
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
@@ -171,7 +176,8 @@ size_t session_inits(int directory, int *pids, size_t room)
                 char text[128] = "";
                 cleanup_close int record = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
                 int pid = atoi(entry->d_name);
-                if (pid > 0 && record >= 0 && read(record, text, sizeof text - 1) > 0 && strtoull(text, NULL, 10) == started(pid))
+                if (pid > 0 && record >= 0 && read(record, text, sizeof text - 1) > 0 &&
+                    strtoull(text, NULL, 10) == started(pid))
                         pids[count++] = pid;
         }
         return count;
@@ -211,7 +217,8 @@ int session_chain(struct session *s, struct plan *plan, struct error *err)
                 char **sources = memory_grow(NULL, op->source_count + chain.count, sizeof *sources);
                 size_t count = 0;
                 for (size_t n = 0; n < chain.count; n++) {
-                        cleanup_free char *upper = memory_format("%s/frozen/%s/layer/%d/upper", state, chain.ids[n], op->slot);
+                        cleanup_free char *upper = memory_format("%s/frozen/%s/layer/%d/upper", state, chain.ids[n],
+                                                                 op->slot);
                         if (access(upper, F_OK) == 0)
                                 sources[count++] = steal_pointer(&upper);
                 }
@@ -288,11 +295,13 @@ void session_ready(void *context, int init, int control)
         }
         mkdirat(s->directory, "runs", 0700);
         s->record = memory_format("runs/%d", init);
-        cleanup_free char *text = memory_format("%llu %lx %d%s\n", started(init), plan_digest(s->plan), control, s->keep ? " w" : "");
-        cleanup_close int fd = openat(s->directory, s->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        cleanup_free char *text = memory_format("%llu %lx %d%s\n", started(init), plan_digest(s->plan), control,
+                                                s->keep ? " w" : "");
+        cleanup_close int fd = openat(s->directory, s->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                      0600);
         if (fd < 0 || write(fd, text, strlen(text)) < 0)
-                fprintf(stderr, "paddock: cannot record this run: a second one of '%s' has to wait for its end: %s\n", s->name,
-                        strerror(errno));
+                fprintf(stderr, "paddock: cannot record this run: a second one of '%s' has to wait for its end: %s\n",
+                        s->name, strerror(errno));
         flock(s->alive, LOCK_SH);
         close(s->setup);
         s->setup = -1;

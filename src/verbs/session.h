@@ -25,18 +25,24 @@ struct session {
 };
 
 #define SESSION_INIT                                                                                                   \
-        ((struct session){.store = {.fd = -1, .remove = host_remove_tree}, .directory = -1, .setup = -1, .alive = -1, .image = -1, .join_user = -1,           \
-                          .join_mount = -1, .join_control = -1})
+        ((struct session){.store = {.fd = -1, .remove = host_remove_tree},                                             \
+                          .directory = -1,                                                                             \
+                          .setup = -1,                                                                                 \
+                          .alive = -1,                                                                                 \
+                          .image = -1,                                                                                 \
+                          .join_user = -1,                                                                             \
+                          .join_mount = -1,                                                                            \
+                          .join_control = -1})
 
-/* The state of a run without a name, made only when its plan has a layer. Where no layer can be kept on disk it is in memory, and `why` (fresh memory) says why;
- * `memory` asks for that. */
+/* The state of a run without a name, made only when its plan has a layer. Where no layer can be kept on disk it is in
+ * memory, and `why` (fresh memory) says why; `memory` asks for that. */
 int session_scratch(struct session *s, bool memory, char **why, struct error *err);
 
 /* Would that layer be in memory? Touches nothing. NULL: no; else why, fresh memory. */
 char *session_scratch_in_memory(bool memory);
 
-/* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. `rebase`: its layer is removed first,
- * and it says so. */
+/* The state of a run of the environment `name`, whose store is open. Takes the set-up lock. `rebase`: its layer is
+ * removed first, and it says so. */
 int session_named(struct session *s, const char *name, bool rebase, struct error *err);
 
 /* Holds the image that the environment lies over. */
@@ -51,14 +57,17 @@ int session_join(struct session *s, const struct plan *plan, struct error *err);
 /* Before it runs: a fresh layer is to be recorded with its base; of an older one it is said what moved on below it. */
 void session_base(struct session *s, bool had_layer, const struct system *system);
 
-/* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the session. */
+/* The view stands (host_run()'s `ready`): completes slots, records the run, lets others start. `context` is the
+ * session. */
 void session_ready(void *context, int init, int control);
 
-/* Nothing writes in the layer any more (host_run()'s `over`): removes what a scratch run leaves. `context` is the session. */
+/* Nothing writes in the layer any more (host_run()'s `over`): removes what a scratch run leaves. `context` is the
+ * session. */
 void session_over(void *context);
 
 /* The run is over. Removes what a scratch run leaves. */
 int session_end(struct session *s, struct error *err);
 
-/* The first processes of all living runs of the environment whose directory is open, at most `room`. Returns how many. */
+/* The first processes of all living runs of the environment whose directory is open, at most `room`. Returns how
+ * many. */
 size_t session_inits(int directory, int *pids, size_t room);

@@ -74,14 +74,14 @@ static json_t *rule_of(const struct rule *rule)
 
 static void add_changes(struct text *t, const struct moved *m)
 {
-        text_addf(t, "%zu package%s changed outside, %zu of which the layer has files of", m->count, m->count == 1 ? "" : "s",
-                  m->held_count);
+        text_addf(t, "%zu package%s changed outside, %zu of which the layer has files of", m->count,
+                  m->count == 1 ? "" : "s", m->held_count);
         for (size_t i = 0, told = 0; i < m->count; i++) {
                 const struct package_change *change = &m->changes[i];
                 if (!m->held[i])
                         continue;
-                text_addf(t, "%s%s (%s -> %s)", told++ ? ", " : ": ", change->name, change->before ? change->before : "none",
-                          change->after ? change->after : "none");
+                text_addf(t, "%s%s (%s -> %s)", told++ ? ", " : ": ", change->name,
+                          change->before ? change->before : "none", change->after ? change->after : "none");
         }
 }
 
@@ -112,7 +112,8 @@ static void add_base(struct text *t, const struct moved *m)
         if (changes.length)
                 description_add_comment(t, "", "moved on", changes.data);
         if (m->own_database && m->count)
-                description_add_comment(t, "", "moved on", "the layer has a package database of its own, without these changes");
+                description_add_comment(t, "", "moved on",
+                                        "the layer has a package database of its own, without these changes");
         add_mounts(&mounts, &m->now, &m->then, "is new");
         add_mounts(&mounts, &m->then, &m->now, "is gone");
         if (mounts.length)
@@ -125,10 +126,13 @@ static json_t *base_of(const struct moved *m)
                 return json_null();
         json_t *changes = json_array(), *value = json_object(), *mounts = json_array();
         for (size_t i = 0; i < m->count; i++)
-                json_array_append_new(changes, json_pack("{s:o, s:o, s:o, s:b}", "package", json_name(m->changes[i].name), "before",
-                                                         m->changes[i].before ? json_name(m->changes[i].before) : json_null(),
-                                                         "after", m->changes[i].after ? json_name(m->changes[i].after) : json_null(),
-                                                         "in-layer", m->held[i]));
+                json_array_append_new(changes,
+                                      json_pack("{s:o, s:o, s:o, s:b}", "package", json_name(m->changes[i].name),
+                                                "before",
+                                                m->changes[i].before ? json_name(m->changes[i].before) : json_null(),
+                                                "after",
+                                                m->changes[i].after ? json_name(m->changes[i].after) : json_null(),
+                                                "in-layer", m->held[i]));
         for (size_t i = 0; i < m->then.mount_count; i++)
                 json_array_append_new(mounts, json_name(m->then.mounts[i]));
         json_object_set_new(value, "os", m->then.os ? json_name(m->then.os) : json_null());
@@ -149,8 +153,10 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
         json_object_set_new(value, "layer", json_name(layer));
         json_object_set_new(value, "size", json_integer((json_int_t)size->own));
         json_object_set_new(value, "shared", json_integer((json_int_t)size->shared));
-        json_object_set_new(value, "limits", e->disk ? json_pack("{s:{s:I, s:s}}", "disk", "size", (json_int_t)e->disk, "kind", "watched")
-                                                     : json_object());
+        json_object_set_new(value, "limits",
+                            e->disk ? json_pack("{s:{s:I, s:s}}", "disk", "size", (json_int_t)e->disk, "kind",
+                                                "watched")
+                                    : json_object());
         json_object_set_new(value, "base", base_of(moved));
         if (e->root == ROOT_DIRECTORY || e->root == ROOT_IMAGE) {
                 bool escaped = !is_utf8(e->root_path);
@@ -184,8 +190,8 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
 }
 
 /* Prints the description behind comments on the environment's state. Returns an exit status. */
-static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer, const struct layer_size *size,
-                      const char *state)
+static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer,
+                      const struct layer_size *size, const char *state)
 {
         cleanup_text struct text t = {0};
         description_add_comment(&t, "", "state", state);
@@ -200,7 +206,8 @@ static int print_yaml(const struct environment *e, const struct moved *moved, co
         if (e->disk) {
                 text_add(&bytes, size->own > e->disk ? "; its limit of " : "; its limit is ");
                 changes_size(&bytes, e->disk);
-                text_add(&bytes, size->own > e->disk ? " is passed (watched, not enforced)" : " (watched, not enforced)");
+                text_add(&bytes,
+                         size->own > e->disk ? " is passed (watched, not enforced)" : " (watched, not enforced)");
         }
         description_add_comment(&t, "", "size", bytes.data);
         add_base(&t, moved);

@@ -58,7 +58,11 @@ struct held {
         bool root;              /* its files belong to ids of its own */
 };
 
-#define HELD_INIT ((struct held){.store = {.fd = -1, .remove = host_remove_tree}, .locks = {-1, -1}, .directory = -1, .freezer = FREEZER_NONE})
+#define HELD_INIT                                                                                                      \
+        ((struct held){.store = {.fd = -1, .remove = host_remove_tree},                                                \
+                       .locks = {-1, -1},                                                                              \
+                       .directory = -1,                                                                                \
+                       .freezer = FREEZER_NONE})
 
 static void release(struct held *h)
 {
@@ -118,7 +122,9 @@ static int hold(struct held *h, const char *name, bool may_run, struct error *er
         if (result < 0)
                 return result;
         if (fstat(h->directory, &st) == 0 && st.st_uid != geteuid()) {
-                error_set(err, ENOTSUP, "environment '%s' is root's, with ids of its own: its layer cannot be shared by this version", name);
+                error_set(err, ENOTSUP,
+                          "environment '%s' is root's, with ids of its own: its layer cannot be shared by this version",
+                          name);
                 return error_remedy(err, "`paddock export %s - | paddock import - NEW` copies it", name);
         }
         h->root = e.identity == IDENTITY_ROOT && geteuid() != 0;
@@ -134,7 +140,8 @@ static int stop_or_go(void *context, bool still, struct error *err)
                 return host_freezer_stop(&h->freezer, &count, err);
         int result = host_freezer_continue(&h->freezer, &microseconds, err);
         if (result == 0)
-                fprintf(stderr, "paddock: its programs were stopped for %ld.%ld ms\n", microseconds / 1000, microseconds / 100 % 10);
+                fprintf(stderr, "paddock: its programs were stopped for %ld.%ld ms\n", microseconds / 1000,
+                        microseconds / 100 % 10);
         return result;
 }
 
@@ -149,14 +156,17 @@ static int take_snapshot(struct held *h, const struct request *r, struct error *
 {
         if (!environment_name_valid(r->other)) {
                 error_set(err, EINVAL, "a snapshot cannot have this name");
-                return error_remedy(err, "it has 1 to 64 letters, digits, dots, underscores and hyphens, and begins with a letter or digit");
+                return error_remedy(err, "it has 1 to 64 letters, digits, dots, underscores and hyphens, and begins "
+                                         "with a letter or digit");
         }
         mkdirat(h->directory, "snapshot", 0700);
         cleanup_close int place = openat(h->directory, "snapshot", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (place < 0)
                 return error_sys(err, errno, "cannot open the snapshots");
         if (r->remove)
-                return unlinkat(place, r->other, 0) < 0 ? error_sys(err, errno, "snapshot '%s' of '%s'", r->other, r->name) : 0;
+                return unlinkat(place, r->other, 0) < 0
+                               ? error_sys(err, errno, "snapshot '%s' of '%s'", r->other, r->name)
+                               : 0;
         if (faccessat(place, r->other, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
                 error_set(err, EEXIST, "there is a snapshot '%s' of '%s' already", r->other, r->name);
                 return error_remedy(err, "`paddock snapshot --delete %s %s` forgets it", r->name, r->other);
@@ -235,7 +245,8 @@ static int copy_small(int from, int to, const char *name)
 static int prepare_clone(void *context, int directory, struct error *err)
 {
         const struct prepared *p = context;
-        static const char *const files[] = {"base", "known", NULL}; /* what the layer was made over, what commits have made */
+        static const char *const files[] = {"base", "known",
+                                            NULL}; /* what the layer was made over, what commits have made */
         for (const char *const *file = files; *file; file++) {
                 int result = copy_small(p->from, directory, *file);
                 if (result < 0)
@@ -319,30 +330,46 @@ int verb_snapshot(int argc, char **argv)
 {
         static const struct argp_option options[] = {{"list", 'l', NULL, 0, "list the snapshots of the environment", 0},
                                                      {"delete", 'd', NULL, 0, "forget the snapshot TAG", 0}, {0}};
-        static const struct argp argp = {options, parse, "NAME TAG",
+        static const struct argp argp = {options,
+                                         parse,
+                                         "NAME TAG",
                                          "Keep the state of an environment under a name.\v"
-                                         "Nothing is copied: what was changed so far is frozen, and further changes lie over it. The layer "
-                                         "of an environment that runs is copied, while its programs are stopped.", 0, 0, 0};
+                                         "Nothing is copied: what was changed so far is frozen, and further changes "
+                                         "lie over it. The layer "
+                                         "of an environment that runs is copied, while its programs are stopped.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {.what = "TAG"};
         return act(argc, argv, &argp, &r, take_snapshot);
 }
 
 int verb_reset(int argc, char **argv)
 {
-        static const struct argp argp = {NULL, parse, "NAME TAG",
+        static const struct argp argp = {NULL,
+                                         parse,
+                                         "NAME TAG",
                                          "Take an environment back to a snapshot.\v"
-                                         "What was changed since is thrown away. An environment that runs is refused.", 0, 0, 0};
+                                         "What was changed since is thrown away. An environment that runs is refused.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {.what = "TAG"};
         return act(argc, argv, &argp, &r, take_back);
 }
 
 int verb_clone(int argc, char **argv)
 {
-        static const struct argp argp = {NULL, parse, "NAME NEW",
+        static const struct argp argp = {NULL,
+                                         parse,
+                                         "NAME NEW",
                                          "Make another environment with the same description and the same changes.\v"
-                                         "Nothing is copied: both lie over what was changed so far. The layer of an environment that runs "
+                                         "Nothing is copied: both lie over what was changed so far. The layer of an "
+                                         "environment that runs "
                                          "is copied, while its programs are stopped.",
-                                         0, 0, 0};
+                                         0,
+                                         0,
+                                         0};
         struct request r = {.what = "NEW name"};
         return act(argc, argv, &argp, &r, make_clone);
 }

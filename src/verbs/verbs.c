@@ -15,8 +15,13 @@
 
 static int run_with_library(int argc, char **argv)
 {
-        static const struct library library = {.parse = request_argp, .load = description_load, .explain = explain_json, .watch = watch_start, .watched = watch_end,
-                                                .review = review, .granted = granted};
+        static const struct library library = {.parse = request_argp,
+                                               .load = description_load,
+                                               .explain = explain_json,
+                                               .watch = watch_start,
+                                               .watched = watch_end,
+                                               .review = review,
+                                               .granted = granted};
         return verb_run(argc, argv, &library);
 }
 

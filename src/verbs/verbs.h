@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The verbs, and what they have in common. A verb takes argv[0] = its own name ("paddock run") and returns an exit status.
+ * The verbs, and what they have in common. A verb takes argv[0] = its own name ("paddock run") and returns an exit
+ * status.
  *
  * There are two programs. `paddock` is what people start: it links nothing but the C library, runs `run` itself, and
  * executes `paddock-verbs` for everything else, so that a run never waits for a YAML or JSON library to be loaded.
@@ -24,10 +25,12 @@ struct library {
         int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
         void (*explain)(const struct plan *plan, const struct environment *e);
         /* Watches the layer of the environment whose directory is open, if it has a limit, until the second. */
-        int (*watch)(struct watch_size *watch, int directory, const char *name, const struct environment *e, struct error *err);
+        int (*watch)(struct watch_size *watch, int directory, const char *name, const struct environment *e,
+                     struct error *err);
         void (*watched)(struct watch_size *watch);
         int (*granted)(struct request *r, struct environment *e);
-        int (*review)(struct request *r, const struct library *library, int (*run)(struct request *r, const struct library *library));
+        int (*review)(struct request *r, const struct library *library,
+                      int (*run)(struct request *r, const struct library *library));
 };
 
 /* Returned by verb_run() when it needs a library that it was not given: nothing was done yet. */
@@ -45,7 +48,8 @@ int verb_logs(int argc, char **argv);
 int verb_top(int argc, char **argv);
 /* ps.c: the name of a user inside, or the number. */
 const char *user_name_of(long uid, char *buffer, size_t size);
-/* fast.c: what `paddock` itself does, when its words were not plain: reads them with argp, and executes `paddock` with plain ones. */
+/* fast.c: what `paddock` itself does, when its words were not plain: reads them with argp, and executes `paddock` with
+ * plain ones. */
 int verb_start_words(int argc, char **argv);
 int verb_enter_words(int argc, char **argv);
 /* Executes `paddock` with these words ("paddock" first). Returns only when that fails: an exit status. */
@@ -75,7 +79,8 @@ int verb_import(int argc, char **argv);
 int verb_discard(int argc, char **argv);
 int verb_view(int argc, char **argv);
 
-/* Prints a JSON value on standard output, two spaces an indent, and releases it (verbs/json.c). Returns an exit status. */
+/* Prints a JSON value on standard output, two spaces an indent, and releases it (verbs/json.c). Returns an exit
+ * status. */
 struct json_t;
 int print_json(struct json_t *value);
 /* A JSON string of any file name: what is no UTF-8 appears as text_escape() has it. */

@@ -2,8 +2,9 @@
 /*
  * `paddock view`: the rules of an environment, shown, and changed while it runs.
  *
- * The two plans, before and after, are compared here (plan/change.h); each subtree that they differ in goes to the warden as one
- * request, which is carried out at once as seen from inside. Meanwhile the set-up lock keeps others from changing the same view.
+ * The two plans, before and after, are compared here (plan/change.h); each subtree that they differ in goes to the
+ * warden as one request, which is carried out at once as seen from inside. Meanwhile the set-up lock keeps others from
+ * changing the same view.
  */
 #include "base/cleanup.h"
 #include "host/host.h"
@@ -102,7 +103,9 @@ static int add_rule(struct environment *e, const char *word, const char *arg, co
                 const char *near = text_nearest(word, words);
                 cleanup_free char *shown = text_escape(word);
                 error_set(err, EINVAL, "there is no rule '%s'", shown);
-                return error_remedy(err, near ? "did you mean '%s'?" : "rules are private, mirror, share, empty, hide, from and union%s",
+                return error_remedy(err,
+                                    near ? "did you mean '%s'?"
+                                         : "rules are private, mirror, share, empty, hide, from and union%s",
                                     near ? near : "");
         }
         cleanup_environment struct environment one = {0};
@@ -165,7 +168,8 @@ static void print_rules(const struct environment *e, const struct environment *s
         for (size_t i = 0; i < stored->view.count; i++)
                 if (!rule_on(&e->view, stored->view.rules[i].path)) {
                         cleanup_free char *shown = text_escape(stored->view.rules[i].path);
-                        printf("(%s)%*s %s\n         taken away until it stops\n", rule_word(stored->view.rules[i].kind),
+                        printf("(%s)%*s %s\n         taken away until it stops\n",
+                               rule_word(stored->view.rules[i].kind),
                                (int)(6 - strlen(rule_word(stored->view.rules[i].kind))), "", shown);
                 }
 }
@@ -189,9 +193,10 @@ static int print_rules_json(const struct environment *e)
         return print_json(array);
 }
 
-/* A slot that was made since the start, for a rule, is shown while there is that rule: by itself it would be shown over what lies there
- * outside. */
-static void let_rest(struct slots *slots, const struct live *live, const struct environment *e, const struct system *system)
+/* A slot that was made since the start, for a rule, is shown while there is that rule: by itself it would be shown over
+ * what lies there outside. */
+static void let_rest(struct slots *slots, const struct live *live, const struct environment *e,
+                     const struct system *system)
 {
         for (size_t i = 0; i < slots->count; i++) {
                 struct slot *slot = &slots->slots[i];
@@ -200,16 +205,18 @@ static void let_rest(struct slots *slots, const struct live *live, const struct 
                         slot->idle &= live->slots[n] != slot->number;
                 for (size_t n = 0; n < e->view.count; n++) {
                         const char *path = e->view.rules[n].path;
-                        cleanup_free char *whole = path[0] == '~' ? memory_format("%s%s", system->home ? system->home : "", path + 1)
-                                                                  : memory_string(path);
+                        cleanup_free char *whole = path[0] == '~'
+                                                           ? memory_format("%s%s", system->home ? system->home : "",
+                                                                           path + 1)
+                                                           : memory_string(path);
                         slot->idle &= strcmp(whole, slot->path) != 0;
                 }
         }
 }
 
 /* Plans both views on the main system as it is now. */
-static int resolve(struct session *s, const struct live *live, const struct environment *new, struct system *system, struct plan *old_plan,
-                   struct plan *new_plan, struct error *err)
+static int resolve(struct session *s, const struct live *live, const struct environment *new, struct system *system,
+                   struct plan *old_plan, struct plan *new_plan, struct error *err)
 {
         if (live->cwd && chdir(live->cwd) < 0) /* the plan was made there: anchors depend on it */
                 (void)!chdir("/");
@@ -245,8 +252,8 @@ static int carry_out(struct client *c, const struct plan_change *change, const s
 }
 
 /* What a slot lies over is recorded as at a start. */
-static int record_slots(const struct session *s, const struct plan *plan, const struct plan_change *change, const bool *fresh,
-                        struct error *err)
+static int record_slots(const struct session *s, const struct plan *plan, const struct plan_change *change,
+                        const bool *fresh, struct error *err)
 {
         for (size_t i = 0; i < change->count; i++) {
                 int slot = change->steps[i].keep ? -1 : change->steps[i].op->slot;
@@ -273,7 +280,8 @@ static bool *fresh_slots(const struct session *s, const struct plan *plan)
 }
 
 /* From the view as it is to `new`. */
-static int change_living(struct session *s, struct client *c, const struct live *live, const struct environment *new, struct error *err)
+static int change_living(struct session *s, struct client *c, const struct live *live, const struct environment *new,
+                         struct error *err)
 {
         cleanup_system struct system system = {0};
         cleanup_plan struct plan old_plan = {0}, new_plan = {0};
@@ -306,7 +314,8 @@ static int change(const struct request *r, struct session *s, struct environment
                 return error_context(err, "environment '%s'", r->name);
         if (!lives && !r->keep) {
                 error_set(err, ESRCH, "environment '%s' is not started", r->name);
-                return error_remedy(err, "`paddock start %s` starts it; --keep changes the description instead", r->name);
+                return error_remedy(err, "`paddock start %s` starts it; --keep changes the description instead",
+                                    r->name);
         }
         /* Both descriptions, before anything is done: a mistake in the words changes nothing. */
         cleanup_environment struct environment later = {0}, now = {0};
@@ -325,7 +334,8 @@ static int change(const struct request *r, struct session *s, struct environment
         if (lives && result >= 0)
                 result = change_living(s, &c, &live, &now, err);
         if (lives && result >= 0 && now.identity == IDENTITY_ROOT)
-                fprintf(stderr, "paddock: root inside can look below the change, until the environment is started again\n");
+                fprintf(stderr,
+                        "paddock: root inside can look below the change, until the environment is started again\n");
         return result >= 0 && r->keep ? store_change(&s->store, &later, err) : result;
 }
 
@@ -366,14 +376,19 @@ int verb_view(int argc, char **argv)
                 {"keep", OPTION_KEEP, NULL, 0, "for later starts as well: the description is changed", 0},
                 {"json", 'j', NULL, 0, "print the rules as JSON", 0},
                 {0}};
-        static const struct argp argp = {
-                options, parse, "NAME [add RULE PATH... | rm PATH...]",
-                "List the rules of an environment's view, or change them while it runs.\v"
-                "RULE is private, mirror, share, empty, hide, from or union; from and union take PATH=SRC and PATH=A:B, as the options of "
-                "`paddock run` do. A rule that is there on the same path gives way. Programs inside see the old view or the new one, "
-                "never a part of it; what they have open stays open.\n\n"
-                "What cannot change while the environment runs is refused, and says so.",
-                0, 0, 0};
+        static const struct argp argp = {options,
+                                         parse,
+                                         "NAME [add RULE PATH... | rm PATH...]",
+                                         "List the rules of an environment's view, or change them while it runs.\v"
+                                         "RULE is private, mirror, share, empty, hide, from or union; from and union "
+                                         "take PATH=SRC and PATH=A:B, as the options of "
+                                         "`paddock run` do. A rule that is there on the same path gives way. Programs "
+                                         "inside see the old view or the new one, "
+                                         "never a part of it; what they have open stays open.\n\n"
+                                         "What cannot change while the environment runs is refused, and says so.",
+                                         0,
+                                         0,
+                                         0};
         struct request r = {0};
         argp_err_exit_status = EXIT_PADDOCK;
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))

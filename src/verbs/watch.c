@@ -42,8 +42,10 @@ static void measure(struct watching *w)
                 cleanup_text struct text has = {0}, limit = {0};
                 changes_size(&has, size.own);
                 changes_size(&limit, w->limit);
-                fprintf(stderr, "paddock: the layer of '%s' takes %s, more than its limit of %s, which is watched and not enforced\n", w->name,
-                        has.data, limit.data);
+                fprintf(stderr,
+                        "paddock: the layer of '%s' takes %s, more than its limit of %s, which is watched and not "
+                        "enforced\n",
+                        w->name, has.data, limit.data);
         }
         w->told = over;
 }

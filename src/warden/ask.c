@@ -2,11 +2,12 @@
 /*
  * Rights that are asked for at the first use.
  *
- * Theory of operation. A placeholder stands where the right would be (files-grant, GRANT_ASK). Whoever uses it waits, and the server
- * asks the warden, which asks the user, through everyone who listens. All who wait at one placeholder are one question. Yes: the
- * placeholder is taken away, the right is mounted in its place, and then those who waited are sent to look again. No, also by
- * the clock: they are told EACCES, and for a while everyone who comes after them, unasked. If nobody waits any more, the question is
- * withdrawn. At most QUESTIONS_SHOWN questions are before the user; others wait for their turn, and their time runs.
+ * Theory of operation. A placeholder stands where the right would be (files-grant, GRANT_ASK). Whoever uses it waits,
+ * and the server asks the warden, which asks the user, through everyone who listens. All who wait at one placeholder
+ * are one question. Yes: the placeholder is taken away, the right is mounted in its place, and then those who waited
+ * are sent to look again. No, also by the clock: they are told EACCES, and for a while everyone who comes after them,
+ * unasked. If nobody waits any more, the question is withdrawn. At most QUESTIONS_SHOWN questions are before the user;
+ * others wait for their turn, and their time runs.
  */
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -177,7 +178,8 @@ void ask_replaced(struct right *placeholder, bool good)
                 server_answer(right_server(placeholder), placeholder->id, q->serials[i], good);
         forget_question(placeholder);
         placeholder->silent = true;
-        /* Others wait in the kernel for the one who asked, and come to the placeholder only now: for a while it sends them on. */
+        /* Others wait in the kernel for the one who asked, and come to the placeholder only now: for a while it sends
+         * them on. */
         placeholder->due = host_clock() + (good ? LINGER_TIME : 0);
         show_next(placeholder->table);
 }
@@ -196,7 +198,8 @@ static void give(struct right *p, struct asker asker, unsigned verdict, char *by
         struct grants *g = p->table;
         struct question *q = p->question;
         struct right *r = right_new(g, asker, MESSAGE_REPLY);
-        static const char *const words[] = {[VERDICT_ONCE] = "yes, once", [VERDICT_RUN] = "yes, for this run", [VERDICT_ALWAYS] = "yes, always"};
+        static const char *const words[] =
+                {[VERDICT_ONCE] = "yes, once", [VERDICT_RUN] = "yes, for this run", [VERDICT_ALWAYS] = "yes, always"};
         audit(g, "answered", p, words[verdict]);
         grant_copy(&r->grant, &p->grant);
         r->by = by;

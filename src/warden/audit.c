@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * env/NAME/audit.jsonl: what became of every right, a JSON object a line, only ever added to. Names appear as paddock shows them
- * (text_escape()).
+ * env/NAME/audit.jsonl: what became of every right, a JSON object a line, only ever added to. Names appear as paddock
+ * shows them (text_escape()).
  */
 #include "base/cleanup.h"
 #include "base/text.h"

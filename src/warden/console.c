@@ -67,7 +67,8 @@ static bool read_terminal(struct console *c, int64_t now)
                 hear(c, data, (size_t)n);
                 return true;
         }
-        if (n == 0 || (errno != EAGAIN && errno != EINTR)) /* nobody has it open: it is the subhurd's to open it again */
+        if (n == 0 ||
+            (errno != EAGAIN && errno != EINTR)) /* nobody has it open: it is the subhurd's to open it again */
                 c->pause = now + PAUSE;
         return false;
 }

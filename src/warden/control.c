@@ -2,7 +2,8 @@
 /*
  * The connections of the control socket: who may, how much, and what is asked.
  *
- * Nothing that a client does makes the warden wait: it reads what is there, and queues what a client does not take, up to a bound.
+ * Nothing that a client does makes the warden wait: it reads what is there, and queues what a client does not take, up
+ * to a bound.
  */
 #include "warden/inner.h"
 
@@ -132,8 +133,11 @@ void control_accept(struct warden *w)
                 close(fd);
                 return;
         }
-        *vector_add(w->connections, w->connection_count, w->connection_capacity) =
-                (struct connection){.id = ++w->next_connection, .fd = fd, .since = host_clock(), .credit = REQUEST_BURST};
+        *vector_add(w->connections, w->connection_count,
+                    w->connection_capacity) = (struct connection){.id = ++w->next_connection,
+                                                                  .fd = fd,
+                                                                  .since = host_clock(),
+                                                                  .credit = REQUEST_BURST};
 }
 
 /* Gives a connection what it may ask since it was last looked at. */
@@ -183,7 +187,8 @@ void control_close_all(struct warden *w)
 {
         for (size_t i = 0; i < w->connection_count; i++) {
                 struct connection *c = &w->connections[i];
-                if (c->fd >= 0) /* the last words are waited for, but not long: a socket holds them all unless somebody does not read */
+                if (c->fd >= 0) /* the last words are waited for, but not long: a socket holds them all unless somebody
+                                   does not read */
                         flush(c);
                 drop(c);
         }
@@ -198,8 +203,11 @@ static void hello(struct warden *w, struct connection *c, struct asker asker, co
 {
         if (count != 1 || !host_is_outside(c->fd, fds[0])) {
                 cleanup_error struct error err = ERROR_INIT;
-                error_set(&err, EPERM, "the warden of '%s' speaks with its owner's processes, in the user namespace that it was started "
-                                       "in", w->name);
+                error_set(&err, EPERM,
+                          "the warden of '%s' speaks with its owner's processes, in the user namespace that it was "
+                          "started "
+                          "in",
+                          w->name);
                 warden_send_error(w, asker, &err);
                 drop(c);
                 return;
@@ -311,7 +319,8 @@ static void answer(struct warden *w, struct connection *c, const struct message 
                 break;
         default:
                 error_set(&err, EOPNOTSUPP, "the warden knows no request of type %u", m->header.type);
-                error_remedy(&err, "the environment was started by another version of paddock: stop it and start it again");
+                error_remedy(&err,
+                             "the environment was started by another version of paddock: stop it and start it again");
                 warden_send_error(w, asker, &err);
                 break;
         }
@@ -330,7 +339,8 @@ static void read_one(struct warden *w, struct connection *c)
                 cleanup_error struct error err = ERROR_INIT;
                 struct asker asker = {c->id, m.header.serial};
                 error_set(&err, EPROTO, "the warden speaks version %u, not %u", MESSAGE_VERSION, message_version(&m));
-                error_remedy(&err, "the environment was started by another version of paddock: stop it and start it again");
+                error_remedy(&err,
+                             "the environment was started by another version of paddock: stop it and start it again");
                 warden_send_error(w, asker, &err);
         }
         if (parsed < 0 || (m.header.flags & MESSAGE_ANSWER) || (!c->known && m.header.type != MESSAGE_HELLO)) {

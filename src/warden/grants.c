@@ -85,7 +85,13 @@ void grants_remove(struct grants *g, struct right *r)
 struct right *right_new(struct grants *g, struct asker asker, enum message_type type)
 {
         struct right *r = memory_new(sizeof *r);
-        *r = (struct right){.table = g, .asker = asker, .type = type, .asked = true, .handle = -1, .due = -1, .fds = {-1, -1, -1}};
+        *r = (struct right){.table = g,
+                            .asker = asker,
+                            .type = type,
+                            .asked = true,
+                            .handle = -1,
+                            .due = -1,
+                            .fds = {-1, -1, -1}};
         return r;
 }
 
@@ -117,8 +123,10 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
         g->set = message_get_text(m, TAG_SET, 64);
         g->to = message_get_text(m, TAG_TO, 32);
         r->by = message_get_text(m, TAG_BY, 256);
-        g->kind = kind == GRANT_TREE ? RESOURCE_TREE : kind == GRANT_FILE ? RESOURCE_FILE : kind == GRANT_SOCKET ? RESOURCE_SOCKET
-                                                                                                               : RESOURCE_UNKNOWN;
+        g->kind = kind == GRANT_TREE     ? RESOURCE_TREE
+                  : kind == GRANT_FILE   ? RESOURCE_FILE
+                  : kind == GRANT_SOCKET ? RESOURCE_SOCKET
+                                         : RESOURCE_UNKNOWN;
         g->writable = mode == GRANT_RW;
         g->noexec = flags & GRANT_NOEXEC;
         g->plain = flags & GRANT_PLAIN;
@@ -138,7 +146,8 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
                 return error_remedy(err, "leave --to out: then everyone inside has it");
         }
         if (g->plain && g->once)
-                return error_set(err, EINVAL, "what is granted plainly is not seen when it is used: it cannot end with that");
+                return error_set(err, EINVAL,
+                                 "what is granted plainly is not seen when it is used: it cannot end with that");
         if (!message_get_number(m, TAG_EXPIRY, &expiry))
                 return 0;
         if (expiry > INT64_MAX / 2000)
@@ -166,7 +175,8 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
                 bool covers = path_is_below(r->grant.inside, inside);
                 /* Another right on a part of what is locked would say something else about it. */
                 bool touches = r->grant.locked && !fresh->grant.locked &&
-                               (path_is_below(inside, r->grant.inside) || path_is_below(fresh->grant.resource, r->grant.resource));
+                               (path_is_below(inside, r->grant.inside) ||
+                                path_is_below(fresh->grant.resource, r->grant.resource));
                 if (r->state == RIGHT_ENDING || r->silent || (!covers && !touches))
                         continue;
                 cleanup_free char *shown = text_escape(r->grant.inside);
@@ -174,10 +184,13 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
                 if (r->grant.locked) {
                         error_set(err, EPERM, "%s inside is granted by a locked line of the description (%s)", shown,
                                   mode_word(r->grant.writable));
-                        return error_remedy(err, "no command changes that: change the description while the environment is stopped");
+                        return error_remedy(err, "no command changes that: change the description while the "
+                                                 "environment is stopped");
                 }
-                error_set(err, EEXIST, same ? "%s inside is %s already (%s, %s)" : "it would cover %s, which is %s (%s, %s)", shown,
-                          r->asks ? "asked for" : "granted", mode_word(r->grant.writable), r->grant.plain ? "plain" : "revocable");
+                error_set(err, EEXIST,
+                          same ? "%s inside is %s already (%s, %s)" : "it would cover %s, which is %s (%s, %s)", shown,
+                          r->asks ? "asked for" : "granted", mode_word(r->grant.writable),
+                          r->grant.plain ? "plain" : "revocable");
                 return error_remedy(err, "revoke that first, or name another place inside");
         }
         return 0;
@@ -195,7 +208,8 @@ static void request_grant(struct grants *g, struct asker asker, const struct mes
         r->asks = r->type == MESSAGE_ASK;
         int result = read_grant(r, m, &err);
         if (result == 0 && r->asks && (r->grant.kind == RESOURCE_SOCKET || r->grant.keep || r->grant.once))
-                result = error_set(&err, EINVAL, "only trees and files can be asked for; how long is said in the answer");
+                result = error_set(&err, EINVAL,
+                                   "only trees and files can be asked for; how long is said in the answer");
         size_t wanted = r->asks ? 0 : descriptors_for(&r->grant);
         if (result == 0 && count != wanted)
                 result = error_set(&err, EBADMSG, "the request comes with %zu descriptors, not %zu", count, wanted);
@@ -278,7 +292,8 @@ static void request_revoke(struct grants *g, struct asker asker, const struct me
         struct right **ending = NULL;
         size_t count = 0, capacity = 0;
         for (size_t i = 0; !locked && i < g->count; i++)
-                if (wanted.all ? is_wanted(&wanted, g->rights[i]) && !g->rights[i]->grant.locked : falls_with(g, &wanted, g->rights[i]))
+                if (wanted.all ? is_wanted(&wanted, g->rights[i]) && !g->rights[i]->grant.locked
+                               : falls_with(g, &wanted, g->rights[i]))
                         *vector_add(ending, count, capacity) = g->rights[i];
         if (locked) {
                 cleanup_free char *shown = text_escape(locked->grant.inside);
@@ -290,8 +305,8 @@ static void request_revoke(struct grants *g, struct asker asker, const struct me
                 if (wanted.by_id)
                         error_set(&err, ENOENT, "there is no grant %llu", (unsigned long long)wanted.id);
                 else
-                        error_set(&err, ENOENT, wanted.set ? "nothing of the set '%s' is granted" : "%s is not granted", wanted.set ? wanted.set
-                                                                                                                                  : shown);
+                        error_set(&err, ENOENT, wanted.set ? "nothing of the set '%s' is granted" : "%s is not granted",
+                                  wanted.set ? wanted.set : shown);
         }
         if (err.code) {
                 warden_send_error(g->warden, asker, &err);

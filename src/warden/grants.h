@@ -2,11 +2,12 @@
 /*
  * The rights of a started environment: what the warden's loop calls.
  *
- * Nothing in here waits. Requests come with grants_request(); what was begun goes on in the callbacks of orders (warden.h), when a
- * server's socket is readable (grants_poll(), grants_ready()), or when something is due (grants_deadline(), grants_due()).
+ * Nothing in here waits. Requests come with grants_request(); what was begun goes on in the callbacks of orders
+ * (warden.h), when a server's socket is readable (grants_poll(), grants_ready()), or when something is due
+ * (grants_deadline(), grants_due()).
  *
- * After set-up the warden can call nothing but what host/linux/isolate.c lists: sockets, files in the environment's directory,
- * clocks. It cannot execute a server: the client does, and sends the socket (MESSAGE_SERVER).
+ * After set-up the warden can call nothing but what host/linux/isolate.c lists: sockets, files in the environment's
+ * directory, clocks. It cannot execute a server: the client does, and sends the socket (MESSAGE_SERVER).
  */
 #pragma once
 
@@ -19,8 +20,8 @@ struct grants;
 struct grants *grants_new(struct warden *w);
 void grants_free(struct grants *g);
 
-/* MESSAGE_GRANT, REVOKE, GRANTS, ASK, REPLY, or SERVER. Answers now or later, always once. Of `fds` it takes those that it sets to -1;
- * the caller closes the others. */
+/* MESSAGE_GRANT, REVOKE, GRANTS, ASK, REPLY, or SERVER. Answers now or later, always once. Of `fds` it takes those that
+ * it sets to -1; the caller closes the others. */
 void grants_request(struct grants *g, struct asker asker, const struct message *m, int *fds, size_t count);
 
 /* The name inside of a right that is on `path` or below it, or NULL. Valid until the next request. */

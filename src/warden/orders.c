@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Orders to init that change the view, and what becomes of them: see warden.h. A few at a time; the others wait their turn. */
+/* Orders to init that change the view, and what becomes of them: see warden.h. A few at a time; the others wait their
+ * turn. */
 #include "warden/inner.h"
 
 #include "base/cleanup.h"
@@ -39,8 +40,8 @@ static void dispatch(struct warden *w)
         }
 }
 
-static void order(struct warden *w, enum order_type type, const char *path, unsigned flags, int value, int fd, order_done *done,
-                  void *context)
+static void order(struct warden *w, enum order_type type, const char *path, unsigned flags, int value, int fd,
+                  order_done *done, void *context)
 {
         cleanup_error struct error err = ERROR_INIT;
         struct outcome_of_order refused = {.handle = -1, .fd = -1, .err = &err};
@@ -81,12 +82,13 @@ void orders_news(struct warden *w, const struct news *news, int *fd)
         dispatch(w);
 }
 
-void warden_mount_fuse(struct warden *w, const char *inside, bool is_file, enum grant_mode mode, unsigned flags, order_done *done,
-                       void *context)
+void warden_mount_fuse(struct warden *w, const char *inside, bool is_file, enum grant_mode mode, unsigned flags,
+                       order_done *done, void *context)
 {
         order(w, ORDER_MOUNT, inside,
-              (is_file ? ORDER_FILE : 0) | (mode == GRANT_RW ? 0 : ORDER_READ_ONLY) | (flags & GRANT_NOEXEC ? ORDER_NOEXEC : 0), 0, -1,
-              done, context);
+              (is_file ? ORDER_FILE : 0) | (mode == GRANT_RW ? 0 : ORDER_READ_ONLY) |
+                      (flags & GRANT_NOEXEC ? ORDER_NOEXEC : 0),
+              0, -1, done, context);
 }
 
 void warden_mount_placeholder(struct warden *w, const char *inside, bool is_file, order_done *done, void *context)

@@ -2,9 +2,10 @@
 /*
  * The messages of the control socket of a started environment: doc/control.md is the description for everybody else.
  *
- * One message is one datagram of at most MESSAGE_LIMIT bytes: a header, then fields of a tag, a length and bytes. Numbers are as
- * the machine has them, since no message leaves it. Numbers of types and tags never change their meaning and are never used again.
- * A receiver skips tags that it does not know and answers a type that it does not know with MESSAGE_ERROR.
+ * One message is one datagram of at most MESSAGE_LIMIT bytes: a header, then fields of a tag, a length and bytes.
+ * Numbers are as the machine has them, since no message leaves it. Numbers of types and tags never change their meaning
+ * and are never used again. A receiver skips tags that it does not know and answers a type that it does not know with
+ * MESSAGE_ERROR.
  *
  * Everything here is pure: bytes in, values out, no system calls, and no byte is trusted before it was looked at.
  */
@@ -23,28 +24,29 @@
 
 /* Requests of a client. Each is answered with its own type and MESSAGE_ANSWER, or with MESSAGE_ERROR. */
 enum message_type {
-        MESSAGE_HELLO = 1,   /* the first: VERSION, and a descriptor of the client's user namespace */
-        MESSAGE_STATUS = 2,  /* -> the environment, then each session */
-        MESSAGE_STOP = 3,    /* GRACE; answered when nothing runs any more */
-        MESSAGE_ENTER = 4,   /* STREAMS, TERMINAL; descriptors: session, payload, streams */
-        MESSAGE_GRANT = 5,   /* one right; descriptors by KIND and FLAGS: see doc/control.md */
-        MESSAGE_REVOKE = 6,  /* GRANT, or RESOURCE, or SET, with TO */
-        MESSAGE_GRANTS = 7,  /* -> each right */
-        MESSAGE_ASK = 8,     /* as GRANT without a descriptor: asks at the first access */
-        MESSAGE_LISTEN = 9,  /* from now on this connection is told of events and questions */
-        MESSAGE_REPLY = 10,  /* QUESTION, VERDICT */
+        MESSAGE_HELLO = 1, /* the first: VERSION, and a descriptor of the client's user namespace */
+        MESSAGE_STATUS = 2, /* -> the environment, then each session */
+        MESSAGE_STOP = 3, /* GRACE; answered when nothing runs any more */
+        MESSAGE_ENTER = 4, /* STREAMS, TERMINAL; descriptors: session, payload, streams */
+        MESSAGE_GRANT = 5, /* one right; descriptors by KIND and FLAGS: see doc/control.md */
+        MESSAGE_REVOKE = 6, /* GRANT, or RESOURCE, or SET, with TO */
+        MESSAGE_GRANTS = 7, /* -> each right */
+        MESSAGE_ASK = 8, /* as GRANT without a descriptor: asks at the first access */
+        MESSAGE_LISTEN = 9, /* from now on this connection is told of events and questions */
+        MESSAGE_REPLY = 10, /* QUESTION, VERDICT */
         MESSAGE_FREEZE = 11, /* every process inside stops */
         MESSAGE_THAW = 12,
-        MESSAGE_LOG = 13,    /* LIMIT: how long the log may grow before it is rotated */
-        MESSAGE_WAIT = 14,   /* WHAT; answered when it has come to pass */
+        MESSAGE_LOG = 13, /* LIMIT: how long the log may grow before it is rotated */
+        MESSAGE_WAIT = 14, /* WHAT; answered when it has come to pass */
         MESSAGE_SERVER = 15, /* KIND; descriptor: the socket to a server that the client has started */
-        MESSAGE_VIEW = 16,   /* a rule of the view, added, changed or removed */
-        MESSAGE_BEGIN = 17,  /* what is granted at the start was given: the programs of `run:` may start */
+        MESSAGE_VIEW = 16, /* a rule of the view, added, changed or removed */
+        MESSAGE_BEGIN = 17, /* what is granted at the start was given: the programs of `run:` may start */
 
-        MESSAGE_CONSOLE = 24, /* ROWS, COLUMNS; descriptor: a stream socket on which what the console says appears and is typed */
+        MESSAGE_CONSOLE =
+                24, /* ROWS, COLUMNS; descriptor: a stream socket on which what the console says appears and is typed */
 
         /* The warden speaks unasked. The serial is 0. */
-        MESSAGE_EVENT = 64,    /* EVENT, and what it is about */
+        MESSAGE_EVENT = 64, /* EVENT, and what it is about */
         MESSAGE_QUESTION = 65, /* QUESTION, RESOURCE, INSIDE, COMMAND: may it? */
         MESSAGE_WITHDRAWN = 66, /* QUESTION: nobody waits for the answer any more */
 
@@ -56,7 +58,8 @@ enum message_flags {
         MESSAGE_MORE = 2,   /* another answer to the same request follows */
 };
 
-/* What a field holds stands behind it: a number (8 bytes), text (UTF-8 or any bytes but NUL, without one at the end). */
+/* What a field holds stands behind it: a number (8 bytes), text (UTF-8 or any bytes but NUL, without one at the
+ * end). */
 enum message_tag {
         TAG_VERSION = 1,   /* number */
         TAG_NAME = 2,      /* text: of the environment, or of a program of `run:` */
@@ -104,7 +107,12 @@ enum message_tag {
         TAG_SOURCE = 51,   /* text, several times: what a rule answers from */
 };
 
-enum session_state { SESSION_RUNNING = 1, SESSION_WAITING = 2 /* for its next start */, SESSION_ENDED = 3, SESSION_STOPPING = 4 };
+enum session_state {
+        SESSION_RUNNING = 1,
+        SESSION_WAITING = 2 /* for its next start */,
+        SESSION_ENDED = 3,
+        SESSION_STOPPING = 4
+};
 enum wait_what { WAIT_PROGRAMS = 1 /* all of `run:` ended for good */, WAIT_STOPPED = 2 };
 enum grant_kind { GRANT_TREE = 1, GRANT_FILE = 2, GRANT_SOCKET = 3 };
 enum grant_mode { GRANT_RO = 1, GRANT_RW = 2 };
@@ -116,10 +124,25 @@ enum grant_flags {
         GRANT_ASKS = 32,   /* only told: whoever uses it is asked about */
         GRANT_LOCKED = 16, /* of the description: no command revokes it */
 };
-enum grant_clock { CLOCK_OF_DAY = 1 /* seconds since 1970 */, CLOCK_OF_BOOT = 2 /* seconds since boot, sleep included */ };
-enum verdict { VERDICT_NO = 1, VERDICT_ONCE = 2, VERDICT_RUN = 3 /* as long as the environment runs */, VERDICT_ALWAYS = 4 };
-enum event_kind { EVENT_GRANTED = 1, EVENT_REVOKED = 2, EVENT_USED = 3, EVENT_DENIED = 4, EVENT_STARTED = 5, EVENT_ENDED = 6,
-                  EVENT_STOPPING = 7 };
+enum grant_clock {
+        CLOCK_OF_DAY = 1 /* seconds since 1970 */,
+        CLOCK_OF_BOOT = 2 /* seconds since boot, sleep included */
+};
+enum verdict {
+        VERDICT_NO = 1,
+        VERDICT_ONCE = 2,
+        VERDICT_RUN = 3 /* as long as the environment runs */,
+        VERDICT_ALWAYS = 4
+};
+enum event_kind {
+        EVENT_GRANTED = 1,
+        EVENT_REVOKED = 2,
+        EVENT_USED = 3,
+        EVENT_DENIED = 4,
+        EVENT_STARTED = 5,
+        EVENT_ENDED = 6,
+        EVENT_STOPPING = 7
+};
 
 struct message_header {
         uint32_t magic; /* MESSAGE_MAGIC | version */
@@ -135,7 +158,8 @@ struct message_out {
         bool full; /* a field did not fit: message_end() fails */
 };
 
-void message_begin(struct message_out *m, void *data, size_t room, enum message_type type, unsigned flags, uint32_t serial);
+void message_begin(struct message_out *m, void *data, size_t room, enum message_type type, unsigned flags,
+                   uint32_t serial);
 void message_bytes(struct message_out *m, enum message_tag tag, const void *bytes, size_t length);
 void message_number(struct message_out *m, enum message_tag tag, uint64_t number);
 void message_text(struct message_out *m, enum message_tag tag, const char *text); /* NULL: nothing is added */

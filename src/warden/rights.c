@@ -12,8 +12,8 @@
 /* The table's own word for the kinds of the control socket, and back. */
 static unsigned flags_of(const struct grant *g)
 {
-        return (g->noexec ? GRANT_NOEXEC : 0u) | (g->plain ? GRANT_PLAIN : 0u) | (g->keep ? GRANT_KEEP : 0u) | (g->once ? GRANT_ONCE : 0u) |
-               (g->locked ? GRANT_LOCKED : 0u);
+        return (g->noexec ? GRANT_NOEXEC : 0u) | (g->plain ? GRANT_PLAIN : 0u) | (g->keep ? GRANT_KEEP : 0u) |
+               (g->once ? GRANT_ONCE : 0u) | (g->locked ? GRANT_LOCKED : 0u);
 }
 
 struct server *right_server(struct right *r)
@@ -63,7 +63,10 @@ void right_describe(const struct right *r, struct message_out *m)
         message_number(m, TAG_GRANT, r->id);
         message_text(m, TAG_RESOURCE, g->resource);
         message_text(m, TAG_INSIDE, g->inside);
-        message_number(m, TAG_KIND, g->kind == RESOURCE_TREE ? GRANT_TREE : g->kind == RESOURCE_FILE ? GRANT_FILE : GRANT_SOCKET);
+        message_number(m, TAG_KIND,
+                       g->kind == RESOURCE_TREE   ? GRANT_TREE
+                       : g->kind == RESOURCE_FILE ? GRANT_FILE
+                                                  : GRANT_SOCKET);
         message_number(m, TAG_MODE, g->writable ? GRANT_RW : GRANT_RO);
         message_number(m, TAG_FLAGS, flags_of(g) | (r->asks ? GRANT_ASKS : 0u));
         if (g->expiry == EXPIRY_TIME) {
@@ -241,8 +244,12 @@ static void mounted(void *context, struct outcome_of_order *outcome)
                 fail(r, &err);
                 return;
         }
-        struct server_tree tree = {.writable = r->grant.writable, .file = r->grant.kind == RESOURCE_FILE, .noexec = r->grant.noexec,
-                                   .uid = g->uid, .gid = r->grouped ? r->gid : g->gid, .group = r->grouped};
+        struct server_tree tree = {.writable = r->grant.writable,
+                                   .file = r->grant.kind == RESOURCE_FILE,
+                                   .noexec = r->grant.noexec,
+                                   .uid = g->uid,
+                                   .gid = r->grouped ? r->gid : g->gid,
+                                   .group = r->grouped};
         r->served = true;
         if (r->asks) {
                 tree.ask = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One right of a started environment, from its beginning to its end. Private to the warden; grants.c has the table and the requests.
+ * One right of a started environment, from its beginning to its end. Private to the warden; grants.c has the table and
+ * the requests.
  *
  *      STARTING   init mounts, the server is told
  *      ACTIVE     it can be used
@@ -114,8 +115,8 @@ int audit_open(int directory);
 /* One line: what happened, with the right it happened to (may be NULL) and a text (may be NULL). */
 void audit(struct grants *g, const char *event, const struct right *r, const char *text);
 
-/* inside.c: processes of the environment as they are outside. `init` is its first process. Returns the pid outside of the one that is
- * `pid` inside, or 0; `started` tells it from a later one with the same number. */
+/* inside.c: processes of the environment as they are outside. `init` is its first process. Returns the pid outside of
+ * the one that is `pid` inside, or 0; `started` tells it from a later one with the same number. */
 int inside_find(int init, unsigned pid, unsigned long long *started);
 bool inside_lives(int pid, unsigned long long started);
 /* The command line of the process, for people: fresh memory. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* How a warden comes to be. The process that made the environment tells the one that will keep it; see verbs/start.c. */
+/* How a warden comes to be. The process that made the environment tells the one that will keep it; see
+ * verbs/start.c. */
 #pragma once
 
 #include "base/error.h"
@@ -19,6 +20,6 @@ struct handover {
 /* In the maker: sends everything over `socket`. */
 int warden_hand_over(int socket, const struct handover *h, struct error *err);
 
-/* In the warden-to-be: takes it, and keeps the environment until it ends. When all is set up it calls started(). Returns -ECANCELED when
- * the maker gave up, which has said why. */
+/* In the warden-to-be: takes it, and keeps the environment until it ends. When all is set up it calls started().
+ * Returns -ECANCELED when the maker gave up, which has said why. */
 int warden_main(int socket, void (*started)(void *context), void *context, struct error *err);

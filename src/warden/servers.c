@@ -40,8 +40,9 @@ static void send_or_keep(struct server *s, const void *data, size_t size, const 
 void server_add_tree(struct server *s, uint64_t id, const struct server_tree *tree, int device, int source)
 {
         struct grant_message m = {.word = GRANT_WORD, .type = GRANT_ADD, .id = id};
-        m.add.flags = (tree->writable ? GRANT_RW : 0u) | (tree->file ? GRANT_FILE : 0u) | (tree->noexec ? GRANT_NOEXEC : 0u) |
-                      (tree->ask ? GRANT_ASK : 0u) | (tree->group ? GRANT_GROUP : 0u);
+        m.add.flags = (tree->writable ? GRANT_RW : 0u) | (tree->file ? GRANT_FILE : 0u) |
+                      (tree->noexec ? GRANT_NOEXEC : 0u) | (tree->ask ? GRANT_ASK : 0u) |
+                      (tree->group ? GRANT_GROUP : 0u);
         m.add.uid = tree->uid;
         m.add.gid = tree->gid;
         m.add.mode = tree->mode;
@@ -50,7 +51,10 @@ void server_add_tree(struct server *s, uint64_t id, const struct server_tree *tr
 
 void server_add_socket(struct server *s, uint64_t id, bool once, int listener, int outer)
 {
-        struct relay_message m = {.version = RELAY_VERSION, .type = RELAY_ADD, .id = id, .flags = once ? RELAY_ONCE : 0};
+        struct relay_message m = {.version = RELAY_VERSION,
+                                  .type = RELAY_ADD,
+                                  .id = id,
+                                  .flags = once ? RELAY_ONCE : 0};
         send_or_keep(s, &m, sizeof m, (int[]){listener, outer}, 2);
 }
 
@@ -67,7 +71,10 @@ void server_revoke(struct server *s, uint64_t id)
 
 void server_answer(struct server *s, uint64_t id, uint64_t serial, bool yes)
 {
-        struct grant_message m = {.word = GRANT_WORD, .type = GRANT_ANSWER, .id = id, .answer = {.serial = serial, .yes = yes}};
+        struct grant_message m = {.word = GRANT_WORD,
+                                  .type = GRANT_ANSWER,
+                                  .id = id,
+                                  .answer = {.serial = serial, .yes = yes}};
         send_or_keep(s, &m, sizeof m, NULL, 0);
 }
 

@@ -2,9 +2,10 @@
 /*
  * Changes of the view of a started environment (MESSAGE_VIEW).
  *
- * The client works out what is to be done (plan/change.h) and sends it as a sealed memory file; init has it carried out. Here is
- * kept what was done before, because a change that leads back to what a name showed before the last one is done by looking below it,
- * because mounts of earlier changes are told apart from those that stand since the start, and because no layer is mounted twice.
+ * The client works out what is to be done (plan/change.h) and sends it as a sealed memory file; init has it carried
+ * out. Here is kept what was done before, because a change that leads back to what a name showed before the last one is
+ * done by looking below it, because mounts of earlier changes are told apart from those that stand since the start, and
+ * because no layer is mounted twice.
  */
 #include "warden/views.h"
 
@@ -125,8 +126,10 @@ static void carried_out(void *context, struct outcome_of_order *outcome)
                 request_free(r);
                 return;
         }
-        *vector_add(v->done, v->count, v->capacity) = (struct done){.path = steal_pointer(&r->change.path), .before = r->change.before,
-                                                                    .after = r->change.after, .slots = slots_of(r)};
+        *vector_add(v->done, v->count, v->capacity) = (struct done){.path = steal_pointer(&r->change.path),
+                                                                    .before = r->change.before,
+                                                                    .after = r->change.after,
+                                                                    .slots = slots_of(r)};
         struct message_out *m = warden_answer(v->w, r->asker, MESSAGE_VIEW, 0);
         warden_send(v->w, r->asker, m);
         request_free(r);
@@ -138,8 +141,10 @@ static char *read_sealed(int fd, struct error *err)
         const int wanted = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
         struct stat st;
         int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
-        if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > CHANGE_LIMIT) {
-                error_set(err, EINVAL, "a change of the view comes in a sealed memory file of at most %d bytes", CHANGE_LIMIT);
+        if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) < 0 || st.st_size <= 0 ||
+            st.st_size > CHANGE_LIMIT) {
+                error_set(err, EINVAL, "a change of the view comes in a sealed memory file of at most %d bytes",
+                          CHANGE_LIMIT);
                 return NULL;
         }
         cleanup_free char *text = memory_new((size_t)st.st_size + 1);

@@ -41,7 +41,9 @@ static char *title_of(char *const *argv, size_t size)
 int warden_hand_over(int socket, const struct handover *h, struct error *err)
 {
         const struct environment *e = h->environment;
-        struct birth birth = {.init = h->init, .programs = (uint32_t)(e->program_count + (e->init != NULL)), .waits = h->waits};
+        struct birth birth = {.init = h->init,
+                              .programs = (uint32_t)(e->program_count + (e->init != NULL)),
+                              .waits = h->waits};
         snprintf(birth.name, sizeof birth.name, "%s", h->name);
         const int fds[] = {h->directory, h->init_socket, h->listening, h->lock};
         int result = host_send(socket, &birth, sizeof birth, fds, 4);
@@ -97,8 +99,14 @@ static int take_over(struct warden *w, int socket)
         if (result < 0)
                 return result;
         birth.name[sizeof birth.name - 1] = '\0';
-        *w = (struct warden){.name = memory_string(birth.name), .directory = fds[0], .init_socket = fds[1], .listening = fds[2],
-                             .lock = fds[3], .init = birth.init, .since = time(NULL), .waits = birth.waits};
+        *w = (struct warden){.name = memory_string(birth.name),
+                             .directory = fds[0],
+                             .init_socket = fds[1],
+                             .listening = fds[2],
+                             .lock = fds[3],
+                             .init = birth.init,
+                             .since = time(NULL),
+                             .waits = birth.waits};
         for (uint32_t i = 0; i < birth.programs; i++) {
                 struct birth_program message;
                 int payload;
@@ -106,10 +114,13 @@ static int take_over(struct warden *w, int socket)
                 if (result < 0)
                         return result;
                 message.name[sizeof message.name - 1] = message.title[sizeof message.title - 1] = '\0';
-                *vector_add(w->programs, w->program_count, w->program_capacity) =
-                        (struct program){.name = memory_string(message.name), .title = memory_string(message.title),
-                                         .payload = payload, .policy = (enum restart_policy)(message.policy & ~POLICY_BOOT),
-                                         .boot = message.policy & POLICY_BOOT};
+                *vector_add(w->programs, w->program_count,
+                            w->program_capacity) = (struct program){.name = memory_string(message.name),
+                                                                    .title = memory_string(message.title),
+                                                                    .payload = payload,
+                                                                    .policy = (enum restart_policy)(message.policy &
+                                                                                                    ~POLICY_BOOT),
+                                                                    .boot = message.policy & POLICY_BOOT};
         }
         return 0;
 }
@@ -219,8 +230,11 @@ static bool turn(struct warden *w)
         n += console_poll(w, fds + n, now);
         size_t grants = n;
         n += grants_poll(w->grants, fds + n, POLL_LIMIT - n);
-        int64_t due = earlier(w->stopping ? w->deadline : w->waits ? w->begin_by : -1, earlier(earlier(sessions_deadline(w), console_deadline(w)), earlier(control_deadline(w, now),
-                                                                                                  grants_deadline(w->grants))));
+        int64_t due = earlier(w->stopping ? w->deadline
+                              : w->waits  ? w->begin_by
+                                          : -1,
+                              earlier(earlier(sessions_deadline(w), console_deadline(w)),
+                                      earlier(control_deadline(w, now), grants_deadline(w->grants))));
         int64_t wait = due < 0 ? -1 : due <= now ? 0 : due - now < 3600000 ? due - now : 3600000;
         int ready = host_wait(fds, n, (int)wait);
         if (ready > 0) {

@@ -41,8 +41,9 @@ static void files(void)
         }
         if (open("/proc/1/mem", O_RDWR) >= 0)
                 got("/proc/1/mem for writing");
-        static const char *const links[] = {"cwd", "root", "exe", "ns/user", "ns/mnt", "ns/pid", "ns/ipc", "ns/uts", "ns/net",
-                                            "ns/pid_for_children", "task/1/cwd", "task/1/root"};
+        static const char *const links[] = {"cwd",        "root",       "exe",    "ns/user", "ns/mnt",
+                                            "ns/pid",     "ns/ipc",     "ns/uts", "ns/net",  "ns/pid_for_children",
+                                            "task/1/cwd", "task/1/root"};
         for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
                 snprintf(path, sizeof path, "/proc/1/%s", links[i]);
                 int fd = open(path, O_RDONLY);
@@ -81,8 +82,8 @@ static void descriptors(void)
         for (int n = 0; pidfd >= 0 && n < 64; n++)
                 if (syscall(SYS_pidfd_getfd, pidfd, n, 0) >= 0)
                         got("pidfd_getfd from init");
-        static const int spaces[] = {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER | CLONE_NEWNS, CLONE_NEWNET,
-                                     CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP};
+        static const int spaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID, CLONE_NEWUSER | CLONE_NEWNS,
+                                     CLONE_NEWNET,  CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP};
         for (size_t i = 0; pidfd >= 0 && i < sizeof spaces / sizeof *spaces; i++)
                 if (setns(pidfd, spaces[i]) == 0)
                         got("setns through a pidfd of init");
@@ -103,7 +104,8 @@ static void parents(void)
                 snprintf(path, sizeof path, "/proc/self/ns/%s", names[i]);
                 int fd = open(path, O_RDONLY);
                 int owner = fd < 0 ? -1 : (int)syscall(SYS_ioctl, fd, 0xb701, 0);
-                /* Of those that are the program's own the owner is the program's own user namespace: that is no secret. */
+                /* Of those that are the program's own the owner is the program's own user namespace: that is no
+                 * secret. */
                 bool own = i == 1 || i == 4 || i == 5;
                 if (owner >= 0 && setns(owner, CLONE_NEWUSER) == 0)
                         got("setns to an owner of a namespace");

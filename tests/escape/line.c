@@ -68,7 +68,8 @@ static int hold(void)
                 return 1;
         for (int fd = 0; fd < 64; fd++)
                 if (isatty(fd) && fstat(fd, &st) == 0 && st.st_dev != own.st_dev)
-                        printf("descriptor %d is a terminal of outside (%u:%u)\n", fd, major(st.st_rdev), minor(st.st_rdev));
+                        printf("descriptor %d is a terminal of outside (%u:%u)\n", fd, major(st.st_rdev),
+                               minor(st.st_rdev));
         return 0;
 }
 

@@ -9,7 +9,10 @@ static long call(long number, long a, long b, long c, long d)
         long result;
 #if defined(__x86_64__)
         register long r10 __asm__("r10") = d;
-        __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+                         : "rcx", "r11", "memory");
 #elif defined(__aarch64__)
         register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c,
                       x3 __asm__("x3") = d;

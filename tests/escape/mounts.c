@@ -3,11 +3,11 @@
  * Attacks on the mounts of a view, from inside.
  *
  *      mounts write DIR NAME    tries to write the file DIR/NAME, which a rule has made read-only
- *      mounts look DIR NAME     tries to read DIR/NAME, which a rule has hidden or covered; outside it begins with SECRET
- *      mounts break DIR NAME    tries to take DIR/NAME, on which a rule stands, away from under the rule
+ *      mounts look DIR NAME     tries to read DIR/NAME, which a rule has hidden or covered; outside it begins with
+ * SECRET mounts break DIR NAME    tries to take DIR/NAME, on which a rule stands, away from under the rule
  *
- * Each attack is made with the rights that the program has, and again as root of a user and mount namespace of its own. One
- * line for each that worked. What an attack changes in the view stays in its own process.
+ * Each attack is made with the rights that the program has, and again as root of a user and mount namespace of its own.
+ * One line for each that worked. What an attack changes in the view stays in its own process.
  */
 #include "nest.h"
 
@@ -155,7 +155,8 @@ static bool clone_above(void)
                 const char *rest = dir + (slash - top) + 1;
                 *slash = '\0';
                 for (int recursive = 0; recursive < 2; recursive++) {
-                        int tree = tree_open(AT_FDCWD, top[0] ? top : "/", OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0));
+                        int tree = tree_open(AT_FDCWD, top[0] ? top : "/",
+                                             OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0));
                         if (tree < 0)
                                 continue;
                         set_attributes(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, 0, MOUNT_ATTR_RDONLY);
@@ -342,8 +343,10 @@ static bool handle(void)
 
 static bool proc_links(void)
 {
-        static const char *const links[] = {"/proc/1/root", "/proc/1/cwd", "/proc/self/root", "/proc/thread-self/root",
-                                            "/proc/self/task/1/root", "/proc/1/task/1/cwd", "/proc/2/root", "/proc/2/cwd"};
+        static const char *const links[] = {"/proc/1/root",           "/proc/1/cwd",
+                                            "/proc/self/root",        "/proc/thread-self/root",
+                                            "/proc/self/task/1/root", "/proc/1/task/1/cwd",
+                                            "/proc/2/root",           "/proc/2/cwd"};
         char path[4400];
         for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
                 snprintf(path, sizeof path, "%s%s", links[i], dir);
@@ -353,8 +356,8 @@ static bool proc_links(void)
         return false;
 }
 
-/* Moves, replaces or removes the name from a place where no mount stands in the way: the kernel asks only the caller's own
- * mount namespace whether a name carries a mount. */
+/* Moves, replaces or removes the name from a place where no mount stands in the way: the kernel asks only the caller's
+ * own mount namespace whether a name carries a mount. */
 static bool rename_under(void)
 {
         int at = without_mounts();

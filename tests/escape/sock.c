@@ -16,7 +16,9 @@ int main(int argc, char **argv)
 {
         if (argc != 4)
                 return 2;
-        int type = strcmp(argv[2], "stream") == 0 ? SOCK_STREAM : strcmp(argv[2], "dgram") == 0 ? SOCK_DGRAM : SOCK_SEQPACKET;
+        int type = strcmp(argv[2], "stream") == 0  ? SOCK_STREAM
+                   : strcmp(argv[2], "dgram") == 0 ? SOCK_DGRAM
+                                                   : SOCK_SEQPACKET;
         struct sockaddr_un name = {.sun_family = AF_UNIX};
         snprintf(name.sun_path, sizeof name.sun_path, "%s", argv[3]);
         socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name.sun_path));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * take MARK: makes the most of the descriptors that this process was started with. One line for each that leads out: a
- * directory, a file that can be written though it was opened for reading, something that came over a socket, and what is no
- * file at all. MARK is made wherever a directory allows it.
+ * directory, a file that can be written though it was opened for reading, something that came over a socket, and what
+ * is no file at all. MARK is made wherever a directory allows it.
  */
 #include "nest.h"
 
@@ -58,7 +58,8 @@ static void look(int fd)
                 if (again >= 0 && write(again, "escaped\n", 8) == 8)
                         printf("%d: %s made writable\n", fd, target);
                 int tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
-                if (tree >= 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
+                if (tree >= 0 &&
+                    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
                         snprintf(link, sizeof link, "/proc/self/fd/%d", tree);
                         again = open(link, O_WRONLY | O_APPEND);
                         if (again >= 0 && write(again, "escaped\n", 8) == 8)

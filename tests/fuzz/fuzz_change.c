@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Changes of a view as init receives them (plan/wire.c): any bytes; and what is taken is written back to something that is taken. */
+/* Changes of a view as init receives them (plan/wire.c): any bytes; and what is taken is written back to something that
+ * is taken. */
 #include "base/cleanup.h"
 #include "plan/change.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any bytes as what a console says. What comes out are only the sequences that place, colour and erase text, whatever came in and
- * however it was cut into pieces.
+ * Any bytes as what a console says. What comes out are only the sequences that place, colour and erase text, whatever
+ * came in and however it was cut into pieces.
  *
  *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_console.c
  */
@@ -41,7 +41,8 @@ static void read_back(const char *out, size_t size)
                 } else {
                         while (++i < size && (unsigned char)out[i] < 0x40)
                                 check(strchr("0123456789;:?", out[i]) != NULL, "a strange parameter");
-                        check(i < size && strchr("@ABCDEFGHJKLMPSTXdfmrsuhl", out[i]), "a control sequence that is more than text");
+                        check(i < size && strchr("@ABCDEFGHJKLMPSTXdfmrsuhl", out[i]),
+                              "a control sequence that is more than text");
                 }
         }
 }

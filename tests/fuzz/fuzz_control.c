@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any bytes as a message of the control socket. Either it is refused, or all of its fields lie in it, and a message of the same
- * fields is the same bytes.
+ * Any bytes as a message of the control socket. Either it is refused, or all of its fields lie in it, and a message of
+ * the same fields is the same bytes.
  *
  *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_control.c
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any bytes as an archive, and as the texts of an image. What an archive gives is in bounds and ends; a name that a manifest gives has
- * one of the few shapes that such names have, whatever the text says.
+ * Any bytes as an archive, and as the texts of an image. What an archive gives is in bounds and ends; a name that a
+ * manifest gives has one of the few shapes that such names have, whatever the text says.
  *
  *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_image.c
  */
@@ -30,7 +30,8 @@ static void read_archive(const uint8_t *data, size_t size)
         char buffer[4096];
         archive_begin(&a, file);
         while (file && archive_next(&a, &err) > 0) {
-                check(a.entry.name && a.entry.link && memchr("0123456", a.entry.type, 7), "an entry without a name or type");
+                check(a.entry.name && a.entry.link && memchr("0123456", a.entry.type, 7),
+                      "an entry without a name or type");
                 check(a.entry.mode <= 07777 && a.at <= size, "an entry out of bounds");
                 if (a.entry.size % 2)
                         (void)!archive_read(&a, buffer, sizeof buffer, &err);

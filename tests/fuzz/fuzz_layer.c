@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any bytes as the record of what a slot covers, and as the journal of a commit. Either it is refused and nothing is left behind,
- * or what comes out survives being written and read again.
+ * Any bytes as the record of what a slot covers, and as the journal of a commit. Either it is refused and nothing is
+ * left behind, or what comes out survives being written and read again.
  *
  *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_layer.c
  */
@@ -49,10 +49,11 @@ static void check_item(const struct item *item)
         journal_close(&out);
         in.file = fmemopen(text, size, "r");
         check(journal_next(&in, &back) == 1, "an item that was written is refused");
-        check(back.kind == item->kind && back.forced == item->forced && back.only_time == item->only_time && back.slot == item->slot &&
-                      memcmp(&back.before, &item->before, sizeof back.before) == 0 && back.after == item->after &&
-                      memcmp(&back.since, &item->since, sizeof back.since) == 0 && strcmp(back.path, item->path) == 0 &&
-                      !back.link == !item->link && (!back.link || strcmp(back.link, item->link) == 0),
+        check(back.kind == item->kind && back.forced == item->forced && back.only_time == item->only_time &&
+                      back.slot == item->slot && memcmp(&back.before, &item->before, sizeof back.before) == 0 &&
+                      back.after == item->after && memcmp(&back.since, &item->since, sizeof back.since) == 0 &&
+                      strcmp(back.path, item->path) == 0 && !back.link == !item->link &&
+                      (!back.link || strcmp(back.link, item->link) == 0),
               "another item came back");
         free(back.path);
         free(back.link);

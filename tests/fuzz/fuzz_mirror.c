@@ -2,9 +2,9 @@
 /*
  * Any requests to files-mirror, as the kernel would bring them: the server answers, and shows nothing hidden.
  *
- * Input: requests one after another, each a byte for its kind, a byte for the node (one of those that were given before, or none
- * that ever was), a byte for the number of bytes that follow as its arguments. What fuse.h puts before them is made here. Replies
- * are read for the ids that they give, and for the text that hidden files have.
+ * Input: requests one after another, each a byte for its kind, a byte for the node (one of those that were given
+ * before, or none that ever was), a byte for the number of bytes that follow as its arguments. What fuse.h puts before
+ * them is made here. Replies are read for the ids that they give, and for the text that hidden files have.
  */
 #include "mirror.h"
 #include "hold.h"
@@ -124,7 +124,8 @@ static void remove_top(void)
 
 static struct mirror *prepare(void)
 {
-        static struct mirror m = {.control = -1, .record = -1, .words = -1, .lister = 1, .ids = 65536, .node_limit = 1000};
+        static struct mirror m =
+                {.control = -1, .record = -1, .words = -1, .lister = 1, .ids = 65536, .node_limit = 1000};
         static struct keeps keeps;
         static const struct fuse_custom_io io = {.writev = take_reply, .read = no_request};
         char name[32];
@@ -160,25 +161,33 @@ static struct mirror *prepare(void)
         static char *argv[] = {(char *)"fuzz", NULL};
         struct fuse_args arguments = FUSE_ARGS_INIT(1, argv);
         m.session = fuse_session_new(&arguments, &mirror_answers, sizeof mirror_answers, &m);
-        check(m.session && fuse_session_custom_io(m.session, &io, open("/dev/null", O_RDWR | O_CLOEXEC)) == 0, "no session");
+        check(m.session && fuse_session_custom_io(m.session, &io, open("/dev/null", O_RDWR | O_CLOEXEC)) == 0,
+              "no session");
         fuse_opt_free_args(&arguments);
         keeps_start(&keeps);
-        struct fuse_init_in init = {.major = FUSE_KERNEL_VERSION, .minor = 36, .max_readahead = 1 << 17, .flags = ~0U & ~(1U << 30)};
+        struct fuse_init_in init = {.major = FUSE_KERNEL_VERSION,
+                                    .minor = 36,
+                                    .max_readahead = 1 << 17,
+                                    .flags = ~0U & ~(1U << 30)};
         send_request(&m, FUSE_INIT, 0, &init, sizeof init);
         return &m;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static const uint32_t kinds[] = {FUSE_LOOKUP,  FUSE_FORGET,      FUSE_GETATTR,     FUSE_READLINK, FUSE_OPEN,
-                                         FUSE_READ,    FUSE_LSEEK,       FUSE_READDIRPLUS, FUSE_READDIR,  FUSE_STATFS,
-                                         FUSE_GETXATTR, FUSE_BATCH_FORGET, FUSE_OPENDIR,   FUSE_FLUSH,    FUSE_INTERRUPT};
-        static const char *const names[] = {"a", "b", "file", "hidden", "hidden-dir", "in", "etc", "shadow", "..", ".", "blank",
-                                            "closed", "l", "s", "p", "7", "passwd", "a/hidden", ""};
+        static const uint32_t kinds[] = {FUSE_LOOKUP,  FUSE_FORGET, FUSE_GETATTR,  FUSE_READLINK,
+                                         FUSE_OPEN,    FUSE_READ,   FUSE_LSEEK,    FUSE_READDIRPLUS,
+                                         FUSE_READDIR, FUSE_STATFS, FUSE_GETXATTR, FUSE_BATCH_FORGET,
+                                         FUSE_OPENDIR, FUSE_FLUSH,  FUSE_INTERRUPT};
+        static const char *const names[] = {"a",     "b",      "file",     "hidden", "hidden-dir",
+                                            "in",    "etc",    "shadow",   "..",     ".",
+                                            "blank", "closed", "l",        "s",      "p",
+                                            "7",     "passwd", "a/hidden", ""};
         static struct mirror *m;
         if (!m)
                 m = prepare();
-        node_find(&m->tree, NODE_ROOT)->awaited = size % 2; /* as if its listing had been asked for: lookups are put off */
+        node_find(&m->tree, NODE_ROOT)->awaited = size %
+                                                  2; /* as if its listing had been asked for: lookups are put off */
         while (size >= 3) {
                 uint32_t opcode = kinds[data[0] % (sizeof kinds / sizeof *kinds)];
                 uint64_t node = data[1] < IDS ? ids[data[1]] : data[1] < 128 ? NODE_ROOT : data[1] * 0x100000001ULL;
@@ -195,7 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         snprintf(arguments, sizeof arguments, "%s", name);
                         sent = strlen(name) + 1;
                 } else if (opcode == FUSE_BATCH_FORGET) { /* the kernel counts right */
-                        struct fuse_batch_forget_in batch = {.count = (uint32_t)(length / sizeof(struct fuse_forget_one))};
+                        struct fuse_batch_forget_in batch = {
+                                .count = (uint32_t)(length / sizeof(struct fuse_forget_one))};
                         memcpy(arguments, &batch, sizeof batch);
                         memcpy(arguments + sizeof batch, data, length);
                         sent = length + sizeof batch;

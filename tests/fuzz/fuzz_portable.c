@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any bytes as the archive of an environment, restored into a directory of its own. Whatever they are, nothing is made outside of that
- * directory, and what is refused says so. The corpus begins with what `paddock export` writes (FUZZ_PLACE: where; on a tmpfs it is fast).
- * Wrong checksums of headers are put right first, so that what lies behind them is reached.
+ * Any bytes as the archive of an environment, restored into a directory of its own. Whatever they are, nothing is made
+ * outside of that directory, and what is refused says so. The corpus begins with what `paddock export` writes
+ * (FUZZ_PLACE: where; on a tmpfs it is fast). Wrong checksums of headers are put right first, so that what lies behind
+ * them is reached.
  *
  *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_portable.c
  */
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!size)
                 return 0;
         const char *place = getenv("FUZZ_PLACE");
-        cleanup_free char *name = memory_format("%s/paddock-fuzz-%d", place ? place : "/dev/shm", (int)getpid()), *copy = memory_new(size);
+        cleanup_free char *name = memory_format("%s/paddock-fuzz-%d", place ? place : "/dev/shm", (int)getpid()),
+                          *copy = memory_new(size);
         memcpy(copy, data, size);
         put_right(copy, size);
         check(mkdir(name, 0700) == 0, "cannot make a directory");
@@ -66,7 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(mkdirat(outer, "inner", 0700) == 0, "cannot make a directory in it");
         cleanup_close int inner = openat(outer, "inner", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         cleanup_error struct error err = ERROR_INIT;
-        struct portable p = {.file = fmemopen(copy, size, "r"), .single = true, .uid = geteuid(), .gid = getegid(), .home = "/home/fuzz"};
+        struct portable p = {.file = fmemopen(copy, size, "r"),
+                             .single = true,
+                             .uid = geteuid(),
+                             .gid = getegid(),
+                             .home = "/home/fuzz"};
         struct import *import = NULL;
         int result = import_begin(&p, &import, &err);
         if (result == 0)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Any messages of a warden to socket-relay, with any descriptors, while connections are made, used and closed: every one is answered,
- * in order, and no descriptor is left at the end.
+ * Any messages of a warden to socket-relay, with any descriptors, while connections are made, used and closed: every
+ * one is answered, in order, and no descriptor is left at the end.
  *
- *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_relay.c servers/socket-relay/{control,grant,link,relay,closer}.c
+ *      clang -fsanitize=fuzzer,address ... tests/fuzz/fuzz_relay.c
+ * servers/socket-relay/{control,grant,link,relay,closer}.c
  */
 #include "relay.h"
 
@@ -31,7 +32,8 @@ static int bound(int type, struct sockaddr_un *address)
         socklen_t length = sizeof *address;
         int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-        check(bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) == 0 && getsockname(fd, (struct sockaddr *)address, &length) == 0,
+        check(bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) == 0 &&
+                      getsockname(fd, (struct sockaddr *)address, &length) == 0,
               "cannot make a socket"); /* an abstract name of the kernel's choice */
         if (type != SOCK_DGRAM)
                 check(listen(fd, 16) == 0, "cannot listen");
@@ -47,7 +49,8 @@ static int outer_file(void)
                 strcpy(address.sun_path, name);
                 int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
                 unlink(name);
-                check(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 64) == 0, "cannot listen");
+                check(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 64) == 0,
+                      "cannot listen");
         }
         return open(name, O_PATH | O_CLOEXEC);
 }
@@ -63,7 +66,9 @@ static void send_control(int control, const void *message, size_t size, const in
         if (count) {
                 m.msg_control = &ancillary;
                 m.msg_controllen = CMSG_SPACE(count * sizeof(int));
-                ancillary.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
+                ancillary.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                                    .cmsg_type = SCM_RIGHTS,
+                                                    .cmsg_len = CMSG_LEN(count * sizeof(int))};
                 memcpy(CMSG_DATA(&ancillary.header), fds, count * sizeof(int));
         }
         check(sendmsg(control, &m, 0) == (ssize_t)size, "the message was not taken");
@@ -87,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int last_type = SOCK_STREAM, clients[8], client_count = 0;
         if (control < 0) {
                 int pair[2];
-                check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && relay_start(&r, pair[1]) == 0, "cannot start");
+                check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && relay_start(&r, pair[1]) == 0,
+                      "cannot start");
                 control = pair[0];
                 close(outer_file());
         }
@@ -99,7 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (length > size)
                         length = (uint8_t)size;
                 if (what < 192) {
-                        struct relay_message answer, message = {.version = RELAY_VERSION, .type = 1 + kind % 2, .id = 1 + kind / 2 % 4};
+                        struct relay_message answer,
+                                message = {.version = RELAY_VERSION, .type = 1 + kind % 2, .id = 1 + kind / 2 % 4};
                         char raw[256 + sizeof message] = {0};
                         int fds[4] = {-1, -1, -1, -1};
                         size_t count = message.type == RELAY_ADD ? 2 : 0, sent = sizeof message;
@@ -110,8 +117,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 count = kind % 5;
                         }
                         for (size_t i = 0; i < count; i++)
-                                fds[i] = i == 0 && what % 4 != 3 ? bound(last_type = types[what % 3], &last)
-                                         : i == 1 && what % 8 != 7 ? outer_file() : open("/dev/null", O_RDONLY | O_CLOEXEC);
+                                fds[i] = i == 0 && what % 4 != 3   ? bound(last_type = types[what % 3], &last)
+                                         : i == 1 && what % 8 != 7 ? outer_file()
+                                                                   : open("/dev/null", O_RDONLY | O_CLOEXEC);
                         send_control(control, raw, sent, fds, count);
                         while (count)
                                 close(fds[--count]);

@@ -92,11 +92,19 @@ static struct fake ordinary_tree = {tree, TREE, false};
 
 static inline struct system ordinary(bool many_mounts)
 {
-        return (struct system){.look = {.context = &ordinary_tree, .file = fake_look, .link = fake_link, .entries = fake_entries,
+        return (struct system){.look = {.context = &ordinary_tree,
+                                        .file = fake_look,
+                                        .link = fake_link,
+                                        .entries = fake_entries,
                                         .writable = fake_writable},
-                               .mounts = mounts, .mount_count = many_mounts ? 4 : 2, .uid = 1000, .gid = 1000,
-                               .cwd = (char *)"/home/u/d", .home = (char *)"/home/u",
-                               .state = (char *)"/home/u/.state/paddock", .store = (char *)"/home/u/.state/paddock"};
+                               .mounts = mounts,
+                               .mount_count = many_mounts ? 4 : 2,
+                               .uid = 1000,
+                               .gid = 1000,
+                               .cwd = (char *)"/home/u/d",
+                               .home = (char *)"/home/u",
+                               .state = (char *)"/home/u/.state/paddock",
+                               .store = (char *)"/home/u/.state/paddock"};
 }
 
 /* ---- what a plan shows ---- */
@@ -155,7 +163,8 @@ static inline enum shown plan_shows(const struct plan *plan, const struct fake *
                 if (op->source_count) { /* files directly in it are copied; directories have operations of their own */
                         cleanup_free char *from = memory_format("%s%s", op->sources[0], rest);
                         const struct fake_file *file = fake_find(fake, from);
-                        if (file && in_mirror(plan, op, from) && (file->type != FILE_DIRECTORY || !*relative) && !strchr(relative, '/')) {
+                        if (file && in_mirror(plan, op, from) && (file->type != FILE_DIRECTORY || !*relative) &&
+                            !strchr(relative, '/')) {
                                 *outside = steal_pointer(&from);
                                 return SHOWN_OUTSIDE;
                         }

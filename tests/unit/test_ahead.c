@@ -51,7 +51,8 @@ static void walked(struct world *w, struct ahead *a, const char *path, const cha
                 const struct inotify_event *event = (const void *)(buffer + i);
                 const char *name = strrchr(directories[event->wd - 1], '/');
                 if (event->wd != last && !event->len)
-                        snprintf(got + strlen(got), sizeof got - strlen(got), "%s ", name ? name + 1 : directories[event->wd - 1]);
+                        snprintf(got + strlen(got), sizeof got - strlen(got), "%s ",
+                                 name ? name + 1 : directories[event->wd - 1]);
                 last = event->len ? last : event->wd;
                 i += (ssize_t)(sizeof *event + event->len);
         }

@@ -19,10 +19,11 @@
 static void paths_are_cleaned(void **state)
 {
         (void)state;
-        static const char *const cases[][3] = {
-                {"/a", "b", "/a/b"},       {"/a", "/b//c/", "/b/c"}, {"/a", "../x", "/x"},     {"/", "../../x", "/x"},
-                {"/a/b", ".", "/a/b"},     {"/a", "./b/./c/..", "/a/b"}, {"/", "", "/"},       {"/", "a/../..", "/"},
-                {"/a", "b c\n", "/a/b c\n"}, {"/a", "...", "/a/..."},  {"/x/y", "../..", "/"}, {"/x", "/..a/.b", "/..a/.b"}};
+        static const char *const cases[][3] =
+                {{"/a", "b", "/a/b"},     {"/a", "/b//c/", "/b/c"}, {"/a", "../x", "/x"},
+                 {"/", "../../x", "/x"},  {"/a/b", ".", "/a/b"},    {"/a", "./b/./c/..", "/a/b"},
+                 {"/", "", "/"},          {"/", "a/../..", "/"},    {"/a", "b c\n", "/a/b c\n"},
+                 {"/a", "...", "/a/..."}, {"/x/y", "../..", "/"},   {"/x", "/..a/.b", "/..a/.b"}};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 cleanup_free char *clean = path_clean(cases[i][0], cases[i][1]);
                 assert_string_equal(clean, cases[i][2]);

@@ -2,8 +2,8 @@
 /*
  * From one view to another.
  *
- * The property: the operations of the old plan, with the subtrees replaced as plan_compare() says, show at each name what the
- * operations of the new plan show.
+ * The property: the operations of the old plan, with the subtrees replaced as plan_compare() says, show at each name
+ * what the operations of the new plan show.
  */
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -47,10 +47,10 @@ static void world_apply(struct world *w, const struct plan_change *c)
         *w = next;
 }
 
-static const char *const places[] = {
-        "/etc", "/etc/hosts", "/etc/sub", "/etc/new", "/etc/new/deep", "/usr", "/usr/bin/true", "/home/u/f", "/home/u/d",
-        "/home/u/d/e", "/home/u/d/e/h", "/home/u/d/new", "/home/u/m", "/home/u/m/x", "/srv", "/srv/a", "/srv/b", "/srv/b/y",
-        "/new", "/tmp"};
+static const char *const places[] = {"/etc",          "/etc/hosts",    "/etc/sub",  "/etc/new",    "/etc/new/deep",
+                                     "/usr",          "/usr/bin/true", "/home/u/f", "/home/u/d",   "/home/u/d/e",
+                                     "/home/u/d/e/h", "/home/u/d/new", "/home/u/m", "/home/u/m/x", "/srv",
+                                     "/srv/a",        "/srv/b",        "/srv/b/y",  "/new",        "/tmp"};
 #define PLACES (sizeof places / sizeof *places)
 
 static void random_rules(uint64_t *seed, struct view *view, unsigned count)
@@ -70,9 +70,11 @@ static bool hidden_in(const struct plan *plan, const char *path)
         for (size_t i = 0; i < plan->count; i++)
                 for (size_t n = 0; n < plan->ops[i].name_count; n++) {
                         const struct plan_name *name = &plan->ops[i].names[n];
-                        cleanup_free char *whole = name->path[0] == '/' ? memory_string(name->path) : path_join(plan->ops[i].path, name->path);
+                        cleanup_free char *whole = name->path[0] == '/' ? memory_string(name->path)
+                                                                        : path_join(plan->ops[i].path, name->path);
                         /* The mirror's directories are shown empty. */
-                        if ((name->kind == NAME_WHITEOUT || plan->ops[i].kind == PLAN_MIRROR) && path_is_below(path, whole))
+                        if ((name->kind == NAME_WHITEOUT || plan->ops[i].kind == PLAN_MIRROR) &&
+                            path_is_below(path, whole))
                                 return true;
                 }
         return false;
@@ -80,10 +82,12 @@ static bool hidden_in(const struct plan *plan, const char *path)
 
 static const struct view *views[2]; /* for what a failure prints */
 
-static void same_at(const struct world *w, const struct plan *old, const struct plan *new, const char *path, uint64_t seed)
+static void same_at(const struct world *w, const struct plan *old, const struct plan *new, const char *path,
+                    uint64_t seed)
 {
         cleanup_free char *got = NULL, *wanted = NULL;
-        enum shown shown = plan_shows(&w->plan, &ordinary_tree, path, &got), want = plan_shows(new, &ordinary_tree, path, &wanted);
+        enum shown shown = plan_shows(&w->plan, &ordinary_tree, path, &got),
+                   want = plan_shows(new, &ordinary_tree, path, &wanted);
         if (want == SHOWN_NOTHING && (shown == SHOWN_CLOSED || shown == SHOWN_OWN))
                 return; /* hidden names are covered; names that were made stay */
         if (shown == SHOWN_NOTHING && (want == SHOWN_OWN || want == SHOWN_CLOSED))
@@ -93,10 +97,11 @@ static void same_at(const struct world *w, const struct plan *old, const struct 
         if (shown != want || (want == SHOWN_OUTSIDE && strcmp(got, wanted) != 0)) {
                 for (size_t v = 0; v < 2; v++)
                         for (size_t i = 0; i < views[v]->count; i++)
-                                print_error("%s: %s %s %s\n", v ? "new" : "old", rule_word(views[v]->rules[i].kind), views[v]->rules[i].path,
+                                print_error("%s: %s %s %s\n", v ? "new" : "old", rule_word(views[v]->rules[i].kind),
+                                            views[v]->rules[i].path,
                                             views[v]->rules[i].source_count ? views[v]->rules[i].sources[0] : "");
-                fail_msg("seed %lu: %s shows %d %s, wanted %d %s", (unsigned long)seed, path, shown, got ? got : "-", want,
-                         wanted ? wanted : "-");
+                fail_msg("seed %lu: %s shows %d %s, wanted %d %s", (unsigned long)seed, path, shown, got ? got : "-",
+                         want, wanted ? wanted : "-");
         }
 }
 
@@ -110,7 +115,8 @@ static void changes_lead_to_the_new_view(void **state)
                 random_rules(&seed, &before.view, random_below(&seed, 5));
                 view_copy(&after.view, &before.view);
                 random_rules(&seed, &after.view, 1);
-                struct environment *from = random_below(&seed, 2) ? &before : &after, *to = from == &before ? &after : &before;
+                struct environment *from = random_below(&seed, 2) ? &before : &after,
+                                   *to = from == &before ? &after : &before;
                 views[0] = &from->view;
                 views[1] = &to->view;
                 struct system system = ordinary(random_below(&seed, 2));
@@ -197,13 +203,22 @@ static void a_rule_added_and_taken_away_is_undone(void **state)
 static void what_is_out_of_form_is_refused(void **state)
 {
         (void)state;
-        static const char *const bad[] = {
-                "", "change\t/x\t0\t1", "change\t/\t0\t1\t2", "change\tx\t0\t1\t2", "keep\t/x", "change\t/x\t2\t1\t2",
-                "change\t/x\t0\t1\t2\nop\t0\t/x\t-1\t493\t0\t0", "change\t/x\t0\t1\t2\nop\t2\t/x\t-1\t493\t0\t0",
-                "change\t/x\t0\t1\t2\nop\t4\t/x\t-1\t493\t0\t0", "change\t/x\t0\t1\t2\nop\t6\t/x\t-1\t493\t16\t0",
-                "change\t/x\t0\t1\t2\nkeep\t/x/y\nname\t0\ta\t493\t", "change\t/x\t0\t1\t2\nop\t3\t/x\t-1\t493\t0\t2\t/a",
-                "change\t/x\t0\t1\t2\nop\t5\t/x\t-1\t493\t0\t0\nname\t0\t../a\t493\t", "change\t/x\t0\t1\t2\nmake\t0\ta\t493",
-                "change\t/x\t0\t1\t2\nchange\t/y\t0\t1\t2", "change\t/x\t0\t1\t2\nslot\t-1\t0\t/x"};
+        static const char *const bad[] = {"",
+                                          "change\t/x\t0\t1",
+                                          "change\t/\t0\t1\t2",
+                                          "change\tx\t0\t1\t2",
+                                          "keep\t/x",
+                                          "change\t/x\t2\t1\t2",
+                                          "change\t/x\t0\t1\t2\nop\t0\t/x\t-1\t493\t0\t0",
+                                          "change\t/x\t0\t1\t2\nop\t2\t/x\t-1\t493\t0\t0",
+                                          "change\t/x\t0\t1\t2\nop\t4\t/x\t-1\t493\t0\t0",
+                                          "change\t/x\t0\t1\t2\nop\t6\t/x\t-1\t493\t16\t0",
+                                          "change\t/x\t0\t1\t2\nkeep\t/x/y\nname\t0\ta\t493\t",
+                                          "change\t/x\t0\t1\t2\nop\t3\t/x\t-1\t493\t0\t2\t/a",
+                                          "change\t/x\t0\t1\t2\nop\t5\t/x\t-1\t493\t0\t0\nname\t0\t../a\t493\t",
+                                          "change\t/x\t0\t1\t2\nmake\t0\ta\t493",
+                                          "change\t/x\t0\t1\t2\nchange\t/y\t0\t1\t2",
+                                          "change\t/x\t0\t1\t2\nslot\t-1\t0\t/x"};
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
                 cleanup_error struct error err = ERROR_INIT;
                 struct plan_change change;

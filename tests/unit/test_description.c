@@ -42,8 +42,8 @@ static const struct bad {
         /* keys */
         {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
         {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
-        {"something: 1\n",
-         "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, hostname, run, init, grants, limits\n"},
+        {"something: 1\n", "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, "
+                           "hostname, run, init, grants, limits\n"},
         {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
         {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
         {"name: a\n\"name\": b\n? name\n: c\n",
@@ -60,7 +60,8 @@ static const struct bad {
         {"limits: {disc: 2G}\n", "f:1:10: unknown limit 'disc'; did you mean 'disk'?\n"},
         {"limits: {disk: 2 GB}\n", "f:1:16: '2 GB' is no size: it is written as 512M, 2G or a number of bytes\n"},
         {"limits: {disk: 0}\n", "f:1:16: '0' is no size: it is written as 512M, 2G or a number of bytes\n"},
-        {"limits: {disk: 99999999999T}\n", "f:1:16: '99999999999T' is no size: it is written as 512M, 2G or a number of bytes\n"},
+        {"limits: {disk: 99999999999T}\n",
+         "f:1:16: '99999999999T' is no size: it is written as 512M, 2G or a number of bytes\n"},
         {"limits: {disk: }\n", "f:1:10: 'disk' has no value: it takes a size, as 512M or 2G\n"},
         {"init: [sbin/init]\n", "f:1:7: an init is an absolute name, and at most 63 arguments\n"},
         {"nest: yes\n", "f:1:1: 'nest'" LATER},
@@ -72,7 +73,8 @@ static const struct bad {
         {"run:\n  - ['', a]\n", "f:2:6: 'run' has no value: it takes words\n"},
         {"run:\n  - [a, [b]]\n", "f:2:9: 'run' takes words, not a list\n"},
         {"run:\n  - {name: a}\n", "f:2:5: a program of 'run' needs a command\n"},
-        {"run:\n  - {command: a, restat: always}\n", "f:2:18: unknown word of a program 'restat'; did you mean 'restart'?\n"},
+        {"run:\n  - {command: a, restat: always}\n",
+         "f:2:18: unknown word of a program 'restat'; did you mean 'restart'?\n"},
         {"run:\n  - {command: a, restart: sometimes}\n", "f:2:27: 'restart' takes 'no', 'on-failure' or 'always'\n"},
         {"run:\n  - {command: a, name: -b}\n",
          "f:2:5: a name of a program has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"},
@@ -146,16 +148,19 @@ static const struct bad {
          "f:2:5: a grant needs a 'path' or a 'set'\nf:3:16: a grant has one 'path' or one 'set'\n"
          "f:4:5: a set says itself what it grants: beside 'set' there can be 'to', 'for', 'until' and 'locked'\n"},
         {"grants:\n  - {path: /a, for: soon, until: x, pth: 1, plain: 'yes'}\n",
-         "f:2:21: 'soon' is no time span; write a number and its unit, as 90s, 15m, 1h, 1h30m, 2d or 1w; at most ten years\n"
+         "f:2:21: 'soon' is no time span; write a number and its unit, as 90s, 15m, 1h, 1h30m, 2d or 1w; at most ten "
+         "years\n"
          "f:2:27: 'for' and 'until' exclude each other\n"
          "f:2:34: 'x' is no time; write 2027-01-31 or \"2027-01-31 18:30\"; a Z at the end means UTC\n"
          "f:2:37: unknown word of a grant 'pth'; did you mean 'path'?\n"
          "f:2:52: 'plain' takes yes or no, without quotes, not 'yes'\n"},
         {"grants:\n  - /a\n  - {path: /a, mode: rw}\n  - {path: /a, to: 0x}\n  - a b\n",
          "f:3:5: two grants on /a contradict each other\n"
-         "f:4:20: '0x' cannot name an identity: a name has 1 to 32 lower-case letters, digits, '_' or '-', and does not begin with a "
+         "f:4:20: '0x' cannot name an identity: a name has 1 to 32 lower-case letters, digits, '_' or '-', and does "
+         "not begin with a "
          "digit or '-'\n"
-         "f:5:5: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit\n"},
+         "f:5:5: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter "
+         "or digit\n"},
         {"view:\n  /a: hide\n  /a: hide\n", "f:3:3: duplicate key '/a', first on line 2\n"},
         {"view:\n  /a: hide\n  /b: hide\n  /c/./../a: share\n  /./a/: share\n",
          "f:5:3: two rules on '/a' contradict each other: 'hide' on line 2, and 'share' here\n"},
@@ -308,13 +313,15 @@ static const struct good {
          DEFAULTS "view:\n  /d/..: share\n  ~/..: hide\n  ~/a/../b/: hide\n  /a/..//b: hide\n  /d/./x/..: hide\n"},
         {"view:\n  /z: {from: ./hosts}\n  /a: {union: [x, ~, ~/y/, /z//.]}\n  null: hide\n  1: hide\n", DEFAULTS
          "view:\n  /z: {from: /d/hosts}\n  /a: {union: [/d/x, \"~\", ~/y, /z]}\n  /d/null: hide\n  /d/1: hide\n"},
-        {"grants: [printing, ~/p, {path: x, mode: rw, at: /y, for: 1h30m, once: yes, no-exec: true}, {set: keys, to: chat, locked: yes}]\n"
+        {"grants: [printing, ~/p, {path: x, mode: rw, at: /y, for: 1h30m, once: yes, no-exec: true}, {set: keys, to: "
+         "chat, locked: yes}]\n"
          "view: {~/D: {grant: rw}}\n",
          DEFAULTS "grants:\n  - {set: printing}\n  - {path: ~/p, mode: ro}\n"
                   "  - {path: /d/x, mode: rw, at: /y, no-exec: yes, once: yes, for: \"5400s\"}\n"
                   "  - {set: keys, to: chat, locked: yes}\n  - {path: ~/D, mode: rw}\n"},
         {"run:\n", DEFAULTS},
-        {"run: [date, [/bin/x/y.z, '', 'a b'], {command: [y], restart: on-failure}, {restart: no, name: n, command: 'a; b'}]\n",
+        {"run: [date, [/bin/x/y.z, '', 'a b'], {command: [y], restart: on-failure}, {restart: no, name: n, command: "
+         "'a; b'}]\n",
          DEFAULTS "run:\n  - name: sh\n    command: [/bin/sh, \"-c\", date]\n    restart: \"no\"\n"
                   "  - name: y.z\n    command: [/bin/x/y.z, \"\", \"a b\"]\n    restart: \"no\"\n"
                   "  - name: \"y\"\n    command: [\"y\"]\n    restart: on-failure\n"
@@ -432,8 +439,12 @@ static void random_environment(struct environment *e)
         e->session = below(2);
         for (unsigned grants = below(4); grants; grants--) {
                 cleanup_error struct error err = ERROR_INIT;
-                cleanup_grant struct grant g = {.writable = below(2), .noexec = below(2), .plain = below(2), .once = below(2),
-                                                .locked = below(2), .expiry = (enum expiry_kind)below(3)};
+                cleanup_grant struct grant g = {.writable = below(2),
+                                                .noexec = below(2),
+                                                .plain = below(2),
+                                                .once = below(2),
+                                                .locked = below(2),
+                                                .expiry = (enum expiry_kind)below(3)};
                 g.seconds = g.expiry ? 1 + below(300000000) : 0;
                 g.resource = random_path();
                 g.inside = below(2) ? random_path() : NULL;
@@ -444,8 +455,8 @@ static void random_environment(struct environment *e)
                 cleanup_error struct error err = ERROR_INIT;
                 cleanup_free char *a = random_path(), *b = random_path();
                 const char *const argv[] = {a, below(3) ? b : "", "last"};
-                environment_add_program(e, below(2) ? NULL : names[below(10)], argv, 1 + below(3), (enum restart_policy)below(3),
-                                        &err); /* a name that is taken is refused */
+                environment_add_program(e, below(2) ? NULL : names[below(10)], argv, 1 + below(3),
+                                        (enum restart_policy)below(3), &err); /* a name that is taken is refused */
         }
         for (unsigned rules = below(8); rules; rules--) {
                 cleanup_free char *path = random_path();
@@ -516,7 +527,8 @@ static void test_sets(void **state)
         assert_non_null(strstr(err.text, "did you mean 'my-keys'?"));
 
         struct environment e;
-        static const char used[] = "grants: [{set: my-keys, to: chat, locked: yes}, {set: printing, for: 2h}, /x, none]\n";
+        static const char used[] = "grants: [{set: my-keys, to: chat, locked: yes}, {set: printing, for: 2h}, /x, "
+                                   "none]\n";
         assert_int_equal(parse(&e, used, strlen(used), &problems), 0);
         cleanup_grant_list struct grant_list expanded;
         error_clear(&err);
@@ -532,10 +544,10 @@ static void test_sets(void **state)
         static const char wrong[] = "a b: [/x]\nc: [d]\ne: 1\n";
         struct grant_sets none;
         assert_int_equal(grant_sets_parse(&none, wrong, strlen(wrong), "f", "/d", &problems), -EINVAL);
-        assert_string_equal(problems.data,
-                            "f:1:1: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or "
-                            "digit\nf:2:5: a set holds no other sets: write the paths\n"
-                            "f:3:4: 'e' takes a list of grants: [NAME, PATH, {path: PATH, mode: rw}]\n");
+        assert_string_equal(problems.data, "f:1:1: 'a b' cannot name a set: a name has 1 to 64 letters, digits, '.', "
+                                           "'_' or '-' and begins with a letter or "
+                                           "digit\nf:2:5: a set holds no other sets: write the paths\n"
+                                           "f:3:4: 'e' takes a list of grants: [NAME, PATH, {path: PATH, mode: rw}]\n");
 }
 
 /* ---- limits ---- */

@@ -86,7 +86,8 @@ static void test_cover(void **state)
         (void)state;
         struct cover c = {.kind = COVER_CHANGES, .since = {.tv_sec = 5, .tv_nsec = 7}, .inode = 42};
         *vector_add(c.sources, c.source_count, c.source_capacity) = memory_string("/a\n\tb");
-        *vector_add(c.names, c.name_count, c.name_capacity) = (struct cover_name){COVER_NAME_HIDDEN, memory_string("x\\y")};
+        *vector_add(c.names, c.name_count, c.name_capacity) = (struct cover_name){COVER_NAME_HIDDEN,
+                                                                                  memory_string("x\\y")};
         cleanup_free char *text = cover_to_text(&c), *copy = memory_string(text);
         cleanup_cover struct cover back;
         assert_int_equal(cover_from_text(&back, copy), 0);
@@ -94,8 +95,9 @@ static void test_cover(void **state)
         assert_string_equal(text, again);
         assert_string_equal(back.sources[0], "/a\n\tb");
         cover_clear(&c);
-        static const char *const damaged[] = {"kind\tother\n", "kind\n", "since\tx\n", "since\t-1.0\n", "source\trelative\n", "name\tx\ty\n",
-                                              "name\tother\n", "what\tx\n", "source\t/a\\q\n"};
+        static const char *const damaged[] = {"kind\tother\n",      "kind\n",       "since\tx\n",    "since\t-1.0\n",
+                                              "source\trelative\n", "name\tx\ty\n", "name\tother\n", "what\tx\n",
+                                              "source\t/a\\q\n"};
         for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
                 cleanup_free char *bad = memory_string(damaged[i]);
                 struct cover none;
@@ -111,8 +113,13 @@ static void test_journal(void **state)
         struct journal j;
         assert_int_equal(journal_open(&j, dir, &err), -ENOENT);
         assert_int_equal(journal_begin(&j, dir, &err), 0);
-        struct item item = {.kind = ITEM_LINK, .forced = true, .slot = 3, .path = (char *)"/a\tb\nc", .link = (char *)"/\377",
-                            .before = {.type = META_REGULAR, .inode = 9, .size = 8, .mtime = {7, 6}, .ctime = {-5, 4}}, .since = {3, 2},
+        struct item item = {.kind = ITEM_LINK,
+                            .forced = true,
+                            .slot = 3,
+                            .path = (char *)"/a\tb\nc",
+                            .link = (char *)"/\377",
+                            .before = {.type = META_REGULAR, .inode = 9, .size = 8, .mtime = {7, 6}, .ctime = {-5, 4}},
+                            .since = {3, 2},
                             .after = META_SYMLINK};
         assert_int_equal(journal_add(&j, &item), 0);
         unsigned long long token = j.token;
@@ -124,9 +131,10 @@ static void test_journal(void **state)
         assert_int_equal(journal_next(&j, &back), 1);
         assert_string_equal(back.path, item.path);
         assert_string_equal(back.link, item.link);
-        assert_true(back.kind == ITEM_LINK && back.forced && back.slot == 3 && back.before.inode == 9 && back.before.mtime.tv_nsec == 6 &&
-                    back.before.ctime.tv_sec == -5 && back.before.ctime.tv_nsec == 4 && back.since.tv_sec == 3 &&
-                    back.since.tv_nsec == 2 && back.after == META_SYMLINK);
+        assert_true(back.kind == ITEM_LINK && back.forced && back.slot == 3 && back.before.inode == 9 &&
+                    back.before.mtime.tv_nsec == 6 && back.before.ctime.tv_sec == -5 &&
+                    back.before.ctime.tv_nsec == 4 && back.since.tv_sec == 3 && back.since.tv_nsec == 2 &&
+                    back.after == META_SYMLINK);
         assert_int_equal(journal_next(&j, &back), 0);
         journal_remove(&j, dir);
         assert_int_equal(journal_open(&j, dir, &err), -ENOENT);
@@ -217,7 +225,8 @@ static void test_content(void **state)
                 block[i] = (char)random_next(&seed);
         static const size_t sizes[] = {0, 1, 262143, 262144, 262145, 524288, 600000};
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-                cleanup_close int a = openat(dir, "a", O_CREAT | O_RDWR | O_TRUNC, 0600), b = openat(dir, "b", O_CREAT | O_RDWR | O_TRUNC, 0600);
+                cleanup_close int a = openat(dir, "a", O_CREAT | O_RDWR | O_TRUNC, 0600),
+                                  b = openat(dir, "b", O_CREAT | O_RDWR | O_TRUNC, 0600);
                 assert_int_equal(write(a, block, sizes[s]), sizes[s]);
                 assert_int_equal(write(b, block, sizes[s]), sizes[s]);
                 assert_int_equal(compare_content(a, b), 1);
@@ -257,7 +266,8 @@ static int count_told(void *context, const struct change *c)
         return 0;
 }
 
-/* However many changes there are, a bounded number is held: as much memory for a million as for a few more than are held. */
+/* However many changes there are, a bounded number is held: as much memory for a million as for a few more than are
+ * held. */
 static void test_many_changes(void **state)
 {
         (void)state;
@@ -271,10 +281,15 @@ static void test_many_changes(void **state)
                         char path[64];
                         snprintf(path, sizeof path, "/some/directory/n%07lu", n);
                         bool gone = n % 3 == 1;
-                        struct change c = {.kind = gone ? CHANGE_DELETED : CHANGE_ADDED, .path = path, .name = strrchr(path, '/') + 1,
-                                           .slot = &slot, .own = -1, .base = -1,
+                        struct change c = {.kind = gone ? CHANGE_DELETED : CHANGE_ADDED,
+                                           .path = path,
+                                           .name = strrchr(path, '/') + 1,
+                                           .slot = &slot,
+                                           .own = -1,
+                                           .base = -1,
                                            .after = {.type = gone ? META_NONE : META_REGULAR, .size = n},
-                                           .before = {.type = gone ? META_REGULAR : META_NONE, .size = 2 * counts[1] + n}};
+                                           .before = {.type = gone ? META_REGULAR : META_NONE,
+                                                      .size = 2 * counts[1] + n}};
                         assert_int_equal(rename_visit(&f, &c), 0);
                 }
                 assert_int_equal(rename_finish(&f), 0);
@@ -312,8 +327,10 @@ static void test_many_names(void **state)
 int main(void)
 {
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
-        const struct CMUnitTest tests[] = {IN_PLACE(test_names), cmocka_unit_test(test_cover), IN_PLACE(test_journal), IN_PLACE(test_known),
-                                           cmocka_unit_test(test_links), IN_PLACE(test_chain), IN_PLACE(test_content), cmocka_unit_test(test_many_changes),
+        const struct CMUnitTest tests[] = {IN_PLACE(test_names),         cmocka_unit_test(test_cover),
+                                           IN_PLACE(test_journal),       IN_PLACE(test_known),
+                                           cmocka_unit_test(test_links), IN_PLACE(test_chain),
+                                           IN_PLACE(test_content),       cmocka_unit_test(test_many_changes),
                                            IN_PLACE(test_many_names)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

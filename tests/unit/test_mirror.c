@@ -31,7 +31,8 @@ static void test_nodes_live_as_long_as_they_are_known(void **state)
         assert_int_equal(node_tree_start(&tree, NULL), 0);
         tree.released = count_released;
         released_count = 0;
-        struct node *root = node_find(&tree, NODE_ROOT), *a = node_make(&tree, root, "a"), *b = node_make(&tree, a, "b");
+        struct node *root = node_find(&tree, NODE_ROOT), *a = node_make(&tree, root, "a"),
+                    *b = node_make(&tree, a, "b");
         a->lookups = 2;
         b->lookups = 1;
         uint64_t a_id = node_id(a), b_id = node_id(b);

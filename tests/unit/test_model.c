@@ -88,7 +88,8 @@ static void contradictions_are_refused(void **state)
 static void names_are_checked(void **state)
 {
         (void)state;
-        static const char *const good[] = {"a", "web", "A-1_b.c", "0"}, *const bad[] = {"", ".", "..", "-a", "a/b", "a b", "ä"};
+        static const char *const good[] = {"a", "web", "A-1_b.c", "0"}, *const bad[] = {"",    ".",   "..", "-a",
+                                                                                        "a/b", "a b", "ä"};
         for (size_t i = 0; i < sizeof good / sizeof *good; i++)
                 assert_true(environment_name_valid(good[i]));
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -110,7 +111,8 @@ static void records_come_back(void **state)
                 cleanup_error struct error err = ERROR_INIT;
                 cleanup_environment struct environment e = {.name = memory_string("e1"),
                                                             .session = random_below(&seed, 2),
-                                                            .network = random_below(&seed, 2) ? NETWORK_NONE : NETWORK_INHERIT};
+                                                            .network = random_below(&seed, 2) ? NETWORK_NONE
+                                                                                              : NETWORK_INHERIT};
                 if (random_below(&seed, 3) == 0) {
                         e.root = ROOT_DIRECTORY;
                         e.root_path = random_path(&seed);
@@ -122,7 +124,11 @@ static void records_come_back(void **state)
                         const char *sources[] = {a, b};
                         enum rule_kind kind = (enum rule_kind)random_below(&seed, RULE_KINDS);
                         cleanup_error struct error twice = ERROR_INIT;
-                        view_add(&e.view, kind, path, sources, kind == RULE_FROM ? 1 : kind == RULE_UNION ? 2 : 0, &twice);
+                        view_add(&e.view, kind, path, sources,
+                                 kind == RULE_FROM    ? 1
+                                 : kind == RULE_UNION ? 2
+                                                      : 0,
+                                 &twice);
                 }
                 for (unsigned i = random_below(&seed, 4); i; i--) {
                         cleanup_free char *a = random_path(&seed), *b = random_path(&seed);
@@ -163,7 +169,8 @@ static void damaged_records_are_told(void **state)
 
 /* ---- the base of a layer ---- */
 
-static const char status_text[] = "Package: b\nStatus: install ok installed\nPriority: x\nArchitecture: all\nVersion: 1:2-3\n"
+static const char status_text[] = "Package: b\nStatus: install ok installed\nPriority: x\nArchitecture: all\nVersion: "
+                                  "1:2-3\n"
                                   "Description: the\n Version: of another\n\n"
                                   "Package: a\nVersion: 1\nStatus: install ok installed\nArchitecture: amd64\n\n\n"
                                   "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n"
@@ -190,7 +197,8 @@ static void a_package_database_is_read(void **state)
 static void a_stamp_is_stored_and_compared(void **state)
 {
         (void)state;
-        cleanup_stamp struct stamp stamp = {.os = memory_string("A\tB\n"), .database = memory_string("/x 1 2")}, read, now = {0};
+        cleanup_stamp struct stamp stamp = {.os = memory_string("A\tB\n"), .database = memory_string("/x 1 2")}, read,
+                                   now = {0};
         cleanup_error struct error err = ERROR_INIT;
         stamp_add_dpkg(&stamp, status_text);
         stamp_add_mount(&stamp, "/mnt/\xff\n");
@@ -245,10 +253,14 @@ static void grants_there_and_back(void **state)
                 uint64_t seed = round * 104729;
                 cleanup_text struct text line = {0};
                 cleanup_error struct error err = ERROR_INIT;
-                cleanup_grant struct grant g = {.kind = (enum resource_kind)random_below(&seed, 4), .writable = random_below(&seed, 2),
-                                                .noexec = random_below(&seed, 2), .plain = random_below(&seed, 2),
-                                                .keep = random_below(&seed, 2), .once = random_below(&seed, 2),
-                                                .locked = random_below(&seed, 2), .expiry = (enum expiry_kind)random_below(&seed, 3)};
+                cleanup_grant struct grant g = {.kind = (enum resource_kind)random_below(&seed, 4),
+                                                .writable = random_below(&seed, 2),
+                                                .noexec = random_below(&seed, 2),
+                                                .plain = random_below(&seed, 2),
+                                                .keep = random_below(&seed, 2),
+                                                .once = random_below(&seed, 2),
+                                                .locked = random_below(&seed, 2),
+                                                .expiry = (enum expiry_kind)random_below(&seed, 3)};
                 cleanup_grant struct grant back;
                 g.seconds = g.expiry ? 1 + random_below(&seed, 1u << 31) : 0;
                 g.resource = random_below(&seed, 5) ? random_path(&seed) : NULL;
@@ -260,9 +272,19 @@ static void grants_there_and_back(void **state)
                 assert_int_equal(grant_from_line(&back, line.data + 1, &err), 0);
                 assert_true(grant_equal(&g, &back) && g.kind == back.kind);
         }
-        static const char *const bad[] = {"", "resource=", "resource=x", "set=a b", "mode=rw", "resource=/a\tfor=x", "resource=/a\tfor=1\tfor=2",
-                                          "resource=/a\tresource=/b", "resource=/a\tnew-word", "set=a\tat=/b", "resource=/a\tto=9",
-                                          "resource=/a\tuntil=99999999999999999", "resource=/a\\q"};
+        static const char *const bad[] = {"",
+                                          "resource=",
+                                          "resource=x",
+                                          "set=a b",
+                                          "mode=rw",
+                                          "resource=/a\tfor=x",
+                                          "resource=/a\tfor=1\tfor=2",
+                                          "resource=/a\tresource=/b",
+                                          "resource=/a\tnew-word",
+                                          "set=a\tat=/b",
+                                          "resource=/a\tto=9",
+                                          "resource=/a\tuntil=99999999999999999",
+                                          "resource=/a\\q"};
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
                 cleanup_error struct error err = ERROR_INIT;
                 struct grant g;
@@ -278,9 +300,10 @@ static void spans_and_times(void **state)
         static const struct {
                 const char *text;
                 long long seconds; /* 0: refused */
-        } spans[] = {{"90s", 90},  {"15m", 900}, {"1h", 3600}, {"1h30m", 5400}, {"2d", 172800}, {"1w", 604800}, {"1w1s", 604801}, {"", 0},
-                     {"1", 0},     {"h", 0},     {"1x", 0},    {"30m1h", 0},    {"0s", 0},      {"-1h", 0},     {"1h ", 0},       {"521w", 315100800},
-                     {"9999w", 0}, {"1h1h", 0},  {"99999999999s", 0}};
+        } spans[] = {{"90s", 90},         {"15m", 900},     {"1h", 3600}, {"1h30m", 5400},    {"2d", 172800},
+                     {"1w", 604800},      {"1w1s", 604801}, {"", 0},      {"1", 0},           {"h", 0},
+                     {"1x", 0},           {"30m1h", 0},     {"0s", 0},    {"-1h", 0},         {"1h ", 0},
+                     {"521w", 315100800}, {"9999w", 0},     {"1h1h", 0},  {"99999999999s", 0}};
         for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
                 cleanup_error struct error err = ERROR_INIT;
                 long long seconds = 0;
@@ -301,10 +324,24 @@ static void spans_and_times(void **state)
         static const struct {
                 const char *text;
                 long long now, seconds; /* 0: refused */
-        } times[] = {{"01:00", 0, 23 * 3600}, {"03:00", 0, 3600},       {"03:00:05", 0, 3605},  {"1970-01-02", 0, 79200},
-                     {"1970-01-02 04:00", 0, 93600}, {"1970-01-02T04:00Z", 0, 100800}, {"1970-01-01", 0, 0}, {"1970-01-02", 80000, 0},
-                     {"24:00", 0, 0},        {"3:00", 0, 0},          {"1971-02-31", 0, 0},   {"1970-13-01", 0, 0}, {"2000-01-01", 0, 0},
-                     {"tomorrow", 0, 0},     {"01:00", -1, 0},        {"2001-01-01", -1, 978300000}, {"", 0, 0}, {"1970-01-02x", 0, 0}};
+        } times[] = {{"01:00", 0, 23 * 3600},
+                     {"03:00", 0, 3600},
+                     {"03:00:05", 0, 3605},
+                     {"1970-01-02", 0, 79200},
+                     {"1970-01-02 04:00", 0, 93600},
+                     {"1970-01-02T04:00Z", 0, 100800},
+                     {"1970-01-01", 0, 0},
+                     {"1970-01-02", 80000, 0},
+                     {"24:00", 0, 0},
+                     {"3:00", 0, 0},
+                     {"1971-02-31", 0, 0},
+                     {"1970-13-01", 0, 0},
+                     {"2000-01-01", 0, 0},
+                     {"tomorrow", 0, 0},
+                     {"01:00", -1, 0},
+                     {"2001-01-01", -1, 978300000},
+                     {"", 0, 0},
+                     {"1970-01-02x", 0, 0}};
         for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
                 cleanup_error struct error err = ERROR_INIT;
                 long long seconds = 0;
@@ -320,7 +357,8 @@ static void a_list_of_grants(void **state)
         cleanup_error struct error err = ERROR_INIT;
         cleanup_grant_list struct grant_list list = {0}, copy;
         struct grant a = {.resource = (char *)"/a"}, b = {.resource = (char *)"/a", .writable = true},
-                     c = {.resource = (char *)"/b", .inside = (char *)"/a"}, d = {.resource = (char *)"/a", .to = (char *)"chat"};
+                     c = {.resource = (char *)"/b", .inside = (char *)"/a"},
+                     d = {.resource = (char *)"/a", .to = (char *)"chat"};
         assert_int_equal(grant_list_add(&list, &a, &err), 0);
         assert_int_equal(grant_list_add(&list, &a, &err), 0);
         assert_int_equal(list.count, 1);
@@ -329,18 +367,18 @@ static void a_list_of_grants(void **state)
         assert_int_equal(grant_list_add(&list, &d, &err), 0);
         grant_list_copy(&copy, &list);
         assert_true(copy.count == 2 && grant_equal(&copy.grants[1], &d));
-        assert_true(grant_identity_check("chat", &err) == 0 && grant_identity_check("Chat", &err) < 0 && grant_identity_check("", &err) < 0);
+        assert_true(grant_identity_check("chat", &err) == 0 && grant_identity_check("Chat", &err) < 0 &&
+                    grant_identity_check("", &err) < 0);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_package_database_is_read),
-                cmocka_unit_test(a_stamp_is_stored_and_compared),
-                cmocka_unit_test(a_damaged_stamp_is_told),
-                cmocka_unit_test(lookup_agrees_with_the_oracle), cmocka_unit_test(grants_there_and_back),
-                cmocka_unit_test(spans_and_times), cmocka_unit_test(a_list_of_grants), cmocka_unit_test(contradictions_are_refused),
-                cmocka_unit_test(names_are_checked),             cmocka_unit_test(records_come_back),
+                cmocka_unit_test(a_package_database_is_read), cmocka_unit_test(a_stamp_is_stored_and_compared),
+                cmocka_unit_test(a_damaged_stamp_is_told),    cmocka_unit_test(lookup_agrees_with_the_oracle),
+                cmocka_unit_test(grants_there_and_back),      cmocka_unit_test(spans_and_times),
+                cmocka_unit_test(a_list_of_grants),           cmocka_unit_test(contradictions_are_refused),
+                cmocka_unit_test(names_are_checked),          cmocka_unit_test(records_come_back),
                 cmocka_unit_test(damaged_records_are_told),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

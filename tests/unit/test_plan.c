@@ -2,8 +2,8 @@
 /*
  * The resolver on main systems that exist only in memory.
  *
- * The property: for random rules over a random tree with random mounts, what the plan's operations show at each name is what
- * the rules say, worked out by a slow and obvious oracle that knows nothing of mounts, layers and mount points.
+ * The property: for random rules over a random tree with random mounts, what the plan's operations show at each name is
+ * what the rules say, worked out by a slow and obvious oracle that knows nothing of mounts, layers and mount points.
  */
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -35,7 +35,8 @@ static enum shown oracle(const struct view *view, const struct fake *fake, const
         if (best && best->kind == RULE_EMPTY)
                 return strcmp(best->path, path) == 0 ? SHOWN_OWN : SHOWN_NOTHING;
         const char *rest = best ? path + strlen(best->path) : path;
-        *outside = best && best->kind == RULE_FROM ? memory_format("%s%s", best->sources[0], rest) : memory_string(path);
+        *outside = best && best->kind == RULE_FROM ? memory_format("%s%s", best->sources[0], rest)
+                                                   : memory_string(path);
         return fake_find(fake, *outside) ? SHOWN_OUTSIDE : SHOWN_NOTHING;
 }
 
@@ -48,7 +49,8 @@ static bool leads_to_rule(const struct view *view, const char *path)
         return false;
 }
 
-static void compare(const struct plan *plan, const struct view *view, const struct fake *fake, const char *path, uint64_t seed)
+static void compare(const struct plan *plan, const struct view *view, const struct fake *fake, const char *path,
+                    uint64_t seed)
 {
         static const char *const own[] = {"/proc", "/dev", "/run", "/home/u/.state"};
         for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -69,8 +71,8 @@ static void compare(const struct plan *plan, const struct view *view, const stru
                 for (size_t i = 0; i < view->count; i++)
                         print_error("rule %s %s %s\n", rule_word(view->rules[i].kind), view->rules[i].path,
                                     view->rules[i].source_count ? view->rules[i].sources[0] : "");
-                fail_msg("seed %lu: %s shows %d %s, wanted %d %s", (unsigned long)seed, path, shown, got ? got : "-", want,
-                         wanted ? wanted : "-");
+                fail_msg("seed %lu: %s shows %d %s, wanted %d %s", (unsigned long)seed, path, shown, got ? got : "-",
+                         want, wanted ? wanted : "-");
         }
 }
 
@@ -88,8 +90,8 @@ static void plans_show_what_rules_say(void **state)
                 cleanup_environment struct environment e = {0};
                 unsigned rules = random_below(&seed, 7);
                 for (unsigned i = 0; i < rules; i++) {
-                        static const enum rule_kind kinds[] = {RULE_PRIVATE, RULE_MIRROR, RULE_SHARE, RULE_EMPTY, RULE_HIDE,
-                                                               RULE_FROM};
+                        static const enum rule_kind kinds[] = {RULE_PRIVATE, RULE_MIRROR, RULE_SHARE,
+                                                               RULE_EMPTY,   RULE_HIDE,   RULE_FROM};
                         enum rule_kind kind = kinds[random_below(&seed, 6)];
                         const char *source = sources[random_below(&seed, 5)];
                         cleanup_error struct error twice = ERROR_INIT;
@@ -111,7 +113,8 @@ static void plans_show_what_rules_say(void **state)
                         if (tree[i].type != FILE_SYMLINK)
                                 compare(&plan, &e.view, &ordinary_tree, tree[i].path, round);
                 for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-                        cleanup_free char *below = memory_format("%s/none", places[i]), *x = memory_format("%s/x", places[i]);
+                        cleanup_free char *below = memory_format("%s/none", places[i]),
+                                          *x = memory_format("%s/x", places[i]);
                         compare(&plan, &e.view, &ordinary_tree, places[i], round);
                         compare(&plan, &e.view, &ordinary_tree, below, round);
                         compare(&plan, &e.view, &ordinary_tree, x, round);
@@ -159,7 +162,8 @@ static void default_layers_stand_where_the_user_writes(void **state)
         assert_null(op_at(&plan, "/etc"));
         assert_string_equal(plan.cwd, "/home/u/d");
         for (size_t i = 1; i < plan.count; i++) /* parents first */
-                assert_true(plan.ops[i].kind == PLAN_EXPOSE || path_compare(plan.ops[i - 1].path, plan.ops[i].path) < 0);
+                assert_true(plan.ops[i].kind == PLAN_EXPOSE ||
+                            path_compare(plan.ops[i - 1].path, plan.ops[i].path) < 0);
 }
 
 static void links_are_followed_and_loops_told(void **state)
@@ -216,8 +220,8 @@ static void the_state_cannot_be_asked_for(void **state)
         assert_int_equal(op_at(&plan, "/home/u/.state/paddock")->kind, PLAN_INNER);
 }
 
-/* Root by an ordinary user: one layer over the mirror, mounts and all; what rules take away the mirror does not have, unless
- * another rule shows it; what is shared is the main system itself. */
+/* Root by an ordinary user: one layer over the mirror, mounts and all; what rules take away the mirror does not have,
+ * unless another rule shows it; what is shared is the main system itself. */
 static void root_has_one_layer_over_the_mirror(void **state)
 {
         (void)state;

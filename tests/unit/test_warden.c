@@ -36,7 +36,8 @@ static void test_round(void **state)
         assert_true(number == 1ULL << 63);
         assert_false(message_get_number(&m, TAG_RESOURCE, &number)); /* text is no number */
         assert_false(message_get_number(&m, TAG_EXPIRY, &number));
-        cleanup_free char *resource = message_get_text(&m, TAG_RESOURCE, 4096), *to = message_get_text(&m, TAG_TO, 4096);
+        cleanup_free char *resource = message_get_text(&m, TAG_RESOURCE, 4096),
+                          *to = message_get_text(&m, TAG_TO, 4096);
         assert_string_equal(resource, "/home/me/papers");
         assert_string_equal(to, "");
         assert_null(message_get_text(&m, TAG_SET, 4096));
@@ -93,7 +94,8 @@ static void test_damaged(void **state)
                 struct message_out out;
                 message_begin(&out, buffer, sizeof buffer, MESSAGE_ENTER, 0, 1);
                 for (int i = 0; i < 5; i++)
-                        message_bytes(&out, (enum message_tag)random_below(&seed, 60), "abcdefghijkl", random_below(&seed, 13));
+                        message_bytes(&out, (enum message_tag)random_below(&seed, 60), "abcdefghijkl",
+                                      random_below(&seed, 13));
                 size_t size = (size_t)message_end(&out);
                 for (unsigned i = 0, count = 1 + random_below(&seed, 4); i < count; i++)
                         buffer[random_below(&seed, (unsigned)size)] ^= (unsigned char)(1u << random_below(&seed, 8));
@@ -134,9 +136,15 @@ static void test_error(void **state)
 static void test_payload(void **state)
 {
         (void)state;
-        static char *argv[] = {(char *)"program", (char *)"", (char *)"a b\n", NULL}, *variables[] = {(char *)"A=1", (char *)"B=", NULL};
+        static char *argv[] = {(char *)"program", (char *)"", (char *)"a b\n", NULL},
+                    *variables[] = {(char *)"A=1", (char *)"B=", NULL};
         cleanup_error struct error err = ERROR_INIT;
-        struct payload p = {.argv = argv, .variables = variables, .cwd = (char *)"/home", .umask = 027, .mask = 1ULL << 63, .ignored = 5,
+        struct payload p = {.argv = argv,
+                            .variables = variables,
+                            .cwd = (char *)"/home",
+                            .umask = 027,
+                            .mask = 1ULL << 63,
+                            .ignored = 5,
                             .what = {INHERIT_KEEP, INHERIT_DIRECTORY, INHERIT_CLOSE}};
         p.directory[1] = (char *)"/dir";
         int fd = payload_seal(&p, &err);

@@ -9,11 +9,12 @@
  *      -k    overlays keep their names: the server's 's' is not obeyed
  *      -p    once all stands, a line with the process that is in the namespaces and the server's
  *
- * In the namespaces /mnt is a tmpfs with the mirror at /mnt/m and the overlay at /mnt/o; the command starts there as root.
- * Ids are mapped as far as the user has them: root's to an unused range, an ordinary user's through newuidmap, else one.
+ * In the namespaces /mnt is a tmpfs with the mirror at /mnt/m and the overlay at /mnt/o; the command starts there as
+ * root. Ids are mapped as far as the user has them: root's to an unused range, an ordinary user's through newuidmap,
+ * else one.
  *
- * When the server says 's', the names that overlay and mirror keep are dropped by reconfiguring them with no change: the
- * kernel then shrinks the file system's cache of names (reconfigure_super()).
+ * When the server says 's', the names that overlay and mirror keep are dropped by reconfiguring them with no change:
+ * the kernel then shrinks the file system's cache of names (reconfigure_super()).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -79,7 +80,8 @@ static unsigned range_of_user(const char *file)
         while (f && user && !first && fgets(line, sizeof line, f)) {
                 char *rest = line, *name = strsep(&rest, ":");
                 unsigned from, count;
-                if (strcmp(name, user->pw_name) == 0 && rest && sscanf(rest, "%u:%u", &from, &count) == 2 && count >= 65535)
+                if (strcmp(name, user->pw_name) == 0 && rest && sscanf(rest, "%u:%u", &from, &count) == 2 &&
+                    count >= 65535)
                         first = from;
         }
         if (f)
@@ -109,8 +111,8 @@ static void map_ids(pid_t child)
                 write_file(text, "/proc/%d/uid_map", child);
                 write_file(text, "/proc/%d/gid_map", child);
         } else if (uids && gids && !getenv("MOUNT_ONE_ID")) {
-                snprintf(text, sizeof text, "newuidmap %d 0 %u 1 1 %u 65535 && newgidmap %d 0 %u 1 1 %u 65535", child, getuid(),
-                         uids, child, getgid(), gids);
+                snprintf(text, sizeof text, "newuidmap %d 0 %u 1 1 %u 65535 && newgidmap %d 0 %u 1 1 %u 65535", child,
+                         getuid(), uids, child, getgid(), gids);
                 if (system(text) != 0)
                         die("newuidmap");
         } else { /* MOUNT_ONE_ID: also for root in a namespace of its own, who has no more */
@@ -186,12 +188,14 @@ static void mount_all(const struct options *o, int control, int *mirror, int *ov
 {
         char text[600];
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("test", "/mnt", "tmpfs", 0, NULL) < 0 ||
-            mkdir("/mnt/m", 0755) < 0 || mkdir("/mnt/o", 0755) < 0 || mkdir("/mnt/u", 0755) < 0 || mkdir("/mnt/w", 0755) < 0)
+            mkdir("/mnt/m", 0755) < 0 || mkdir("/mnt/o", 0755) < 0 || mkdir("/mnt/u", 0755) < 0 ||
+            mkdir("/mnt/w", 0755) < 0)
                 die("/mnt");
         int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
         if (device < 0)
                 die("/dev/fuse");
-        snprintf(text, sizeof text, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device);
+        snprintf(text, sizeof text, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+                 device);
         if (mount("mirror", "/mnt/m", "fuse", MS_RDONLY | MS_NODEV, text) < 0)
                 die("mirror");
         send_descriptor(control, device, 'f');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* hang DIR COMMAND... - mounts a FUSE file system of one file on DIR in this mount namespace, with a server that answers everything but
- * FLUSH; then runs the command with the file's name as its last argument. */
+/* hang DIR COMMAND... - mounts a FUSE file system of one file on DIR in this mount namespace, with a server that
+ * answers everything but FLUSH; then runs the command with the file's name as its last argument. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -39,7 +39,10 @@ static void serve(int device)
                         return;
                 struct fuse_in_header *in = (void *)room;
                 struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 65536};
-                struct fuse_entry_out entry = {.nodeid = 2, .attr = attributes(2), .attr_valid = 1000, .entry_valid = 1000};
+                struct fuse_entry_out entry = {.nodeid = 2,
+                                               .attr = attributes(2),
+                                               .attr_valid = 1000,
+                                               .entry_valid = 1000};
                 struct fuse_attr_out attr = {.attr = attributes(in->nodeid), .attr_valid = 1000};
                 struct fuse_open_out open = {.fh = 1};
                 switch (in->opcode) {

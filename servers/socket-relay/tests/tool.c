@@ -98,7 +98,9 @@ static ssize_t send_with(int fd, const void *data, size_t size, const int *fds, 
         if (count) {
                 m.msg_control = &c;
                 m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-                c.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * count)};
+                c.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                            .cmsg_type = SCM_RIGHTS,
+                                            .cmsg_len = CMSG_LEN(sizeof(int) * count)};
                 memcpy(CMSG_DATA(&c.header), fds, sizeof(int) * count);
         }
         return sendmsg(fd, &m, MSG_NOSIGNAL);
@@ -126,7 +128,8 @@ static ssize_t receive_with(int fd, void *data, size_t size, int *fds, size_t *c
 
 static void print_answers(int control, int patience)
 {
-        static const char *const words[] = {[RELAY_DONE] = "done", [RELAY_USED] = "used", [RELAY_FAILED] = "failed", [RELAY_SPENT] = "spent"};
+        static const char *const words[] =
+                {[RELAY_DONE] = "done", [RELAY_USED] = "used", [RELAY_FAILED] = "failed", [RELAY_SPENT] = "spent"};
         struct relay_message m;
         struct pollfd p = {control, POLLIN, 0};
         while (poll(&p, 1, patience) > 0 && recv(control, &m, sizeof m, 0) == sizeof m) {
@@ -189,7 +192,8 @@ static int warden(const char *server)
                         clock_gettime(CLOCK_MONOTONIC, t);
                         ask(pair[0], RELAY_REVOKE, strtoull(a[1], NULL, 0), 0, NULL, 0);
                         clock_gettime(CLOCK_MONOTONIC, t + 1);
-                        printf("took %ld us\n", (t[1].tv_sec - t->tv_sec) * 1000000 + (t[1].tv_nsec - t->tv_nsec) / 1000);
+                        printf("took %ld us\n",
+                               (t[1].tv_sec - t->tv_sec) * 1000000 + (t[1].tv_nsec - t->tv_nsec) / 1000);
                 } else if (n == 5 && strcmp(a[0], "many") == 0) {
                         for (int i = 0; i < atoi(a[1]); i++) {
                                 char name[1100];
@@ -202,7 +206,8 @@ static int warden(const char *server)
                         for (; size < sizeof bytes && sscanf(a[1] + 2 * size, "%2hhx", &bytes[size]) == 1; size++)
                                 ;
                         int extra[1] = {0};
-                        expect(send_with(pair[0], bytes, size, extra, size % 2) == (ssize_t)size, "any message is taken");
+                        expect(send_with(pair[0], bytes, size, extra, size % 2) == (ssize_t)size,
+                               "any message is taken");
                         print_answers(pair[0], -1);
                 }
                 fflush(stdout);
@@ -289,7 +294,8 @@ static int clients(int n, int type, const char *name)
         fflush(stdout);
         getchar();
         for (int i = 0; i < n; i++) {
-                ssize_t got = recv(fds[i], &letter, 1, MSG_DONTWAIT), sent = send(fds[i], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t got = recv(fds[i], &letter, 1, MSG_DONTWAIT),
+                        sent = send(fds[i], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
                 ended += (got == 0 || (got < 0 && errno != EAGAIN)) && sent < 0;
         }
         printf("ended %d\n", ended);
@@ -402,7 +408,8 @@ static int boundaries(const char *name)
                 int file = numbered((int)i);
                 expect(send_with(fd, data, sizes[i], &file, sizes[i] % 2) == (ssize_t)sizes[i], "a message is sent");
                 close(file);
-                expect(receive_with(fd, back, sizeof back, got, &count) == (ssize_t)sizes[i], "a message of the same size comes");
+                expect(receive_with(fd, back, sizeof back, got, &count) == (ssize_t)sizes[i],
+                       "a message of the same size comes");
                 expect(memcmp(data, back, sizes[i]) == 0, "of the same bytes");
                 expect(count == sizes[i] % 2 && (!count || number_of(*got) == (int)i), "with its descriptor");
                 if (count)
@@ -525,7 +532,8 @@ static int oob(const char *name)
 {
         int fd = connect_to(name, SOCK_STREAM);
         char back[8];
-        expect(send(fd, "a", 1, 0) == 1 && send(fd, "!", 1, MSG_OOB) == 1 && send(fd, "b", 1, 0) == 1, "urgent data is sent");
+        expect(send(fd, "a", 1, 0) == 1 && send(fd, "!", 1, MSG_OOB) == 1 && send(fd, "b", 1, 0) == 1,
+               "urgent data is sent");
         expect(recv(fd, back, 2, MSG_WAITALL) == 2 && memcmp(back, "ab", 2) == 0, "the rest comes");
         expect(send(fd, "!", 1, MSG_OOB) == 1 && send(fd, "c", 1, 0) == 1, "first in the queue");
         expect(recv(fd, back, 1, MSG_WAITALL) == 1 && *back == 'c', "the rest comes");

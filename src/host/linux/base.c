@@ -40,8 +40,8 @@ char *host_stamp_database(void)
         for (const char *const *path = databases; *path; path++) {
                 struct stat st;
                 if (stat(*path, &st) == 0)
-                        return memory_format("%s %lld %lld.%09ld", *path, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                                             st.st_mtim.tv_nsec);
+                        return memory_format("%s %lld %lld.%09ld", *path, (long long)st.st_size,
+                                             (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
         }
         return NULL;
 }

@@ -2,7 +2,8 @@
 /*
  * A subhurd: an environment with an init of its own.
  *
- *      paddock-init -- fork --> attendant, enters the floor -- clone: pid, mount, ipc, uts, cgroup --> the subhurd's init
+ *      paddock-init -- fork --> attendant, enters the floor -- clone: pid, mount, ipc, uts, cgroup --> the subhurd's
+ * init
  *
  * Its process space is made from the floor's user namespace, so that its root is root over it: it may mount its
  * process list, and reboot(2) there ends it alone. The attendant, which nobody inside can see, learns how: the
@@ -55,7 +56,8 @@ static _Noreturn void give_up(int code, const char *what)
 static void place_console(int number, const char *path)
 {
         char own[64];
-        snprintf(own, sizeof own, "/dev/pts/%d", number); /* by name: the descriptor belongs to a mount of another namespace */
+        snprintf(own, sizeof own, "/dev/pts/%d",
+                 number); /* by name: the descriptor belongs to a mount of another namespace */
         cleanup_close int made = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
         if (made < 0 || mount(own, path, NULL, MS_BIND, NULL) < 0)
                 dprintf(2, "paddock: cannot put the console on %s: %s\r\n", path, strerror(errno));

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A change of a living view: a mount made or taken away, in init's namespaces; it reaches the programs from there (floor.h).
+ * A change of a living view: a mount made or taken away, in init's namespaces; it reaches the programs from there
+ * (floor.h).
  *
- * Each is carried out by a process of its own, since a name inside may lie on a file system that does not answer; but to take a mount
- * away asks for no name, and init does that itself: programs inside may kill such a process, and leave no room for another. It shares
- * descriptors with init, and a mount's *handle* is the number of one that is open on it (O_PATH): names may be changed by
- * programs inside, and a handle still finds the mount.
+ * Each is carried out by a process of its own, since a name inside may lie on a file system that does not answer; but
+ * to take a mount away asks for no name, and init does that itself: programs inside may kill such a process, and leave
+ * no room for another. It shares descriptors with init, and a mount's *handle* is the number of one that is open on it
+ * (O_PATH): names may be changed by programs inside, and a handle still finds the mount.
  *
- * Names are looked up without following any link. A mount point that is not there is made, where the view is writable, and stays.
+ * Names are looked up without following any link. A mount point that is not there is made, where the view is writable,
+ * and stays.
  */
 #include "host/linux/keep.h"
 
@@ -75,7 +77,8 @@ static int open_point(const char *path, bool is_file, struct error *err)
         if (S_ISLNK(st.st_mode))
                 return error_set(err, ELOOP, "%s is a symbolic link inside", shown);
         if (S_ISDIR(st.st_mode) == is_file)
-                return error_set(err, is_file ? EISDIR : ENOTDIR, "%s is %s directory inside", shown, is_file ? "a" : "no");
+                return error_set(err, is_file ? EISDIR : ENOTDIR, "%s is %s directory inside", shown,
+                                 is_file ? "a" : "no");
         return steal_fd(&point);
 }
 
@@ -84,15 +87,18 @@ static int mount_fuse(struct keep *k, const struct order *order, int *device, st
 {
         char path[64], number[16];
         if (k->w->fuse < 0) {
-                error_set(err, EOPNOTSUPP, "there was no /dev/fuse when the environment was started, which a right that can be taken "
-                                           "back needs");
-                return error_remedy(err, "as root: modprobe fuse; then start the environment again; or grant it --plain");
+                error_set(err, EOPNOTSUPP,
+                          "there was no /dev/fuse when the environment was started, which a right that can be taken "
+                          "back needs");
+                return error_remedy(err,
+                                    "as root: modprobe fuse; then start the environment again; or grant it --plain");
         }
         snprintf(path, sizeof path, "/proc/self/fd/%d", k->w->fuse);
         cleanup_close int fuse = open(path, O_RDWR | O_CLOEXEC);
         if (fuse < 0) {
                 error_sys(err, errno, "cannot open /dev/fuse, which a right that can be taken back needs");
-                return error_remedy(err, "as root: chmod 666 /dev/fuse (distributions have it so); or grant it --plain");
+                return error_remedy(err,
+                                    "as root: chmod 666 /dev/fuse (distributions have it so); or grant it --plain");
         }
         snprintf(number, sizeof number, "%d", fuse);
         cleanup_close int context = fsopen("fuse", FSOPEN_CLOEXEC);
@@ -105,9 +111,11 @@ static int mount_fuse(struct keep *k, const struct order *order, int *device, st
         for (size_t i = 0; good && i < sizeof options / sizeof *options; i++)
                 good = fsconfig(context, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) == 0;
         good = good && fsconfig(context, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) == 0 &&
-               (order->flags & ORDER_ASKS || fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0) &&
+               (order->flags & ORDER_ASKS ||
+                fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0) &&
                fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
-        unsigned attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (order->flags & ORDER_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
+        unsigned attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
+                              (order->flags & ORDER_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
                               (order->flags & ORDER_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
         int tree = good ? fsmount(context, FSMOUNT_CLOEXEC, attributes) : -1;
         if (tree < 0)
@@ -120,15 +128,18 @@ int change_detach(const struct keep *k, int handle, struct error *err)
 {
         char path[64];
         snprintf(path, sizeof path, "self/fd/%d", handle);
-        int result = handle <= 2 ? error_set(err, EBADF, "there is no such mount") : fchdir(k->proc) < 0 || umount2(path, MNT_DETACH) < 0
-                             ? error_sys(err, errno, "cannot take a mount away") : 0;
+        int result = handle <= 2 ? error_set(err, EBADF, "there is no such mount")
+                     : fchdir(k->proc) < 0 || umount2(path, MNT_DETACH) < 0
+                             ? error_sys(err, errno, "cannot take a mount away")
+                             : 0;
         (void)!chdir("/");
         if (result == 0)
                 close(handle);
         return result;
 }
 
-void change_tell(const struct keep *k, const struct order *order, int result, int value, int device, const struct error *err)
+void change_tell(const struct keep *k, const struct order *order, int result, int value, int device,
+                 const struct error *err)
 {
         struct news news = {.type = NEWS_DONE, .id = order->id, .value = value};
         if (result < 0) {
@@ -139,8 +150,9 @@ void change_tell(const struct keep *k, const struct order *order, int result, in
         pass_send(k->birth->socket, &news, sizeof news, result < 0 ? -1 : device);
 }
 
-/* Until the server was asked, the kernel has the file as root's, of whom this namespace may know nothing, and refuses to open it for writing
- * without asking (HAS_UNMAPPED_ID in inode_permission()). Whether the server answers is no matter here. */
+/* Until the server was asked, the kernel has the file as root's, of whom this namespace may know nothing, and refuses
+ * to open it for writing without asking (HAS_UNMAPPED_ID in inode_permission()). Whether the server answers is no
+ * matter here. */
 static void look(int handle)
 {
         struct stat unused;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Copies of files into a layer, for what an overlay cannot hold: single files, and directories that are private entry by entry. */
+/* Copies of files into a layer, for what an overlay cannot hold: single files, and directories that are private entry
+ * by entry. */
 #include "host/linux/workplace.h"
 
 #include "base/cleanup.h"

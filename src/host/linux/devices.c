@@ -20,7 +20,8 @@ static int add_node(int dev, int from, const char *name, struct error *err)
         struct stat st;
         if (tree < 0 || fstat(tree, &st) < 0)
                 return errno == ENOENT ? 0 : error_sys(err, errno, "cannot clone /dev/%s", name);
-        if (!S_ISCHR(st.st_mode)) /* in an environment inside another it may be missing; never take anything else for it */
+        if (!S_ISCHR(st.st_mode)) /* in an environment inside another it may be missing; never take anything else for
+                                   * it */
                 return 0;
         if (mknodat(dev, name, S_IFREG | 0666, 0) < 0 || move_mount(tree, "", dev, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
                 return error_sys(err, errno, "cannot make /dev/%s inside", name);

@@ -2,9 +2,9 @@
 /*
  * Files of a layer and of what it covers, as Linux has them: see layer/files.h.
  *
- * The marks are overlayfs's with `userxattr` (Documentation/filesystems/overlayfs.rst): a character device 0:0 is a deleted
- * name, user.overlay.opaque=y on a directory hides what is below it, user.overlay.origin is on what was copied up. A program
- * inside can set none of them through the overlay.
+ * The marks are overlayfs's with `userxattr` (Documentation/filesystems/overlayfs.rst): a character device 0:0 is a
+ * deleted name, user.overlay.opaque=y on a directory hides what is below it, user.overlay.origin is on what was copied
+ * up. A program inside can set none of them through the overlay.
  */
 #include "layer/files.h"
 
@@ -166,8 +166,9 @@ static char *path_of(int dir, const char *name)
         return memory_format(name[0] ? "/proc/self/fd/%d/%s" : "/proc/self/fd/%d", dir, name);
 }
 
-/* Attributes of a name, or of the open file itself when the name is "" (which may be open only to be looked at: then its name
- * in /proc stands for it, and a symbolic link has none that count). Linux 6.13 takes a directory and a name. */
+/* Attributes of a name, or of the open file itself when the name is "" (which may be open only to be looked at: then
+ * its name in /proc stands for it, and a symbolic link has none that count). Linux 6.13 takes a directory and a
+ * name. */
 static ssize_t list_of(int dir, const char *name, char *names, size_t size)
 {
         if (name[0]) {
@@ -202,7 +203,8 @@ static ssize_t value_of(int dir, const char *name, const char *key, void *value,
         return getxattr(path, key, value, size);
 }
 
-/* The mark is overlay's; without a value it says that what was copied is not known. Then one of ours may say when it was. */
+/* The mark is overlay's; without a value it says that what was copied is not known. Then one of ours may say when it
+ * was. */
 #define COPIED_AT MARK "paddock.since"
 
 bool files_is_copy(int dir, const char *name, struct timespec *since)
@@ -224,11 +226,12 @@ int files_set_copy(int fd, const struct timespec *since)
 {
         char text[64];
         int n = snprintf(text, sizeof text, "%lld.%09ld", (long long)since->tv_sec, since->tv_nsec);
-        return fsetxattr(fd, COPIED_AT, text, (size_t)n, 0) < 0 || fsetxattr(fd, MARK "origin", "", 0, 0) < 0 ? -errno : 0;
+        return fsetxattr(fd, COPIED_AT, text, (size_t)n, 0) < 0 || fsetxattr(fd, MARK "origin", "", 0, 0) < 0 ? -errno
+                                                                                                              : 0;
 }
 
-/* The ids in an access control list moved by `shift` (include/uapi/linux/posix_acl_xattr.h: a version, then tag, permission and
- * id of each entry). */
+/* The ids in an access control list moved by `shift` (include/uapi/linux/posix_acl_xattr.h: a version, then tag,
+ * permission and id of each entry). */
 static void shift_acl(unsigned char *value, size_t size, unsigned shift)
 {
         for (size_t at = 4; at + 8 <= size; at += 8) {

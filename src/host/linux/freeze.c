@@ -11,7 +11,8 @@
 #include <time.h>
 
 #define PIDS (1 << 22)       /* the kernel's limit on their number */
-#define WAITS_FOR_CHILD 200  /* ms in uninterruptible sleep, after which a process with children in the set is taken to be in vfork() */
+/* ms in uninterruptible sleep, after which a process with children in the set is taken to be in vfork() */
+#define WAITS_FOR_CHILD 200
 
 static long long now_ms(void)
 {
@@ -66,8 +67,10 @@ static int add_children(struct freeze *f, int pid, int thread, bool *any, struct
         snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, thread);
         cleanup_file FILE *file = fopen(path, "re");
         if (!file)
-                return errno == ENOENT && state_of(pid, thread) != 'X' ? error_set(err, ENOSYS, "this kernel does not list children of a process (CONFIG_PROC_CHILDREN)")
-                                                                       : 0;
+                return errno == ENOENT && state_of(pid, thread) != 'X'
+                               ? error_set(err, ENOSYS,
+                                           "this kernel does not list children of a process (CONFIG_PROC_CHILDREN)")
+                               : 0;
         int result = 0, found = 0;
         for (int child; result >= 0 && fscanf(file, "%d", &child) == 1;) {
                 *any = true;

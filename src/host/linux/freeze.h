@@ -2,11 +2,11 @@
 /*
  * Every program of an environment stopped for a moment, without a cgroup: so that what is on disk holds still.
  *
- * Theory of operation. SIGSTOP reaches every process below the environment's first ones, whatever its ids inside: who made a user
- * namespace may signal all in it. Whoever is not stopped yet may make another, so the tree is gone through until two times in a row
- * nothing new is found in it and no thread of it runs. The first processes are stopped before all others: what they would tell about
- * their children's stopping, nobody is meant to hear. To go on, children come before their parents, so that no shell inside finds a
- * job stopped; and what was stopped before stays so.
+ * Theory of operation. SIGSTOP reaches every process below the environment's first ones, whatever its ids inside: who
+ * made a user namespace may signal all in it. Whoever is not stopped yet may make another, so the tree is gone through
+ * until two times in a row nothing new is found in it and no thread of it runs. The first processes are stopped before
+ * all others: what they would tell about their children's stopping, nobody is meant to hear. To go on, children come
+ * before their parents, so that no shell inside finds a job stopped; and what was stopped before stays so.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A process that stops an environment's programs, and lets them go on when it is told, or when whoever asked is gone: see host.h. It
- * is one of its own so that nobody stays stopped when a snapshot is killed, and so that a process with other ids can ask.
+ * A process that stops an environment's programs, and lets them go on when it is told, or when whoever asked is gone:
+ * see host.h. It is one of its own so that nobody stays stopped when a snapshot is killed, and so that a process with
+ * other ids can ask.
  */
 #include "host/host.h"
 
@@ -48,7 +49,8 @@ static _Noreturn void serve(int socket, const int *inits, size_t count)
                 } else {
                         freeze_continue(&f);
                         clock_gettime(CLOCK_MONOTONIC, &ended);
-                        reply.microseconds = (ended.tv_sec - began.tv_sec) * 1000000L + (ended.tv_nsec - began.tv_nsec) / 1000;
+                        reply.microseconds = (ended.tv_sec - began.tv_sec) * 1000000L +
+                                             (ended.tv_nsec - began.tv_nsec) / 1000;
                 }
                 (void)!send(socket, &reply, sizeof reply, MSG_NOSIGNAL);
         }

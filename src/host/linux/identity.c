@@ -24,8 +24,8 @@ static int map_one(uid_t uid_inside, uid_t uid, gid_t gid_inside, gid_t gid, str
         int result = write_to("/proc/self/uid_map", text, err);
         if (result < 0)
                 return result;
-        /* A user may map a group only after giving up setgroups(2), or dropping a group could gain rights. Below another
-         * such namespace it is given up already and the file refuses to be written again. */
+        /* A user may map a group only after giving up setgroups(2), or dropping a group could gain rights. Below
+         * another such namespace it is given up already and the file refuses to be written again. */
         cleanup_error struct error given_up = ERROR_INIT;
         write_to("/proc/self/setgroups", "deny", &given_up);
         snprintf(text, sizeof text, "%u %u 1\n", gid_inside, gid);
@@ -100,8 +100,8 @@ static bool delegated(unsigned first)
         while (file && fgets(line, sizeof line, file)) {
                 const char *colon = strchr(line, ':');
                 unsigned long start, count;
-                if (colon && sscanf(colon + 1, "%lu:%lu", &start, &count) == 2 && start < (unsigned long)first + IDENTITY_RANGE &&
-                    start + count > first)
+                if (colon && sscanf(colon + 1, "%lu:%lu", &start, &count) == 2 &&
+                    start < (unsigned long)first + IDENTITY_RANGE && start + count > first)
                         return true;
         }
         return false;

@@ -19,7 +19,8 @@ int identity_map_self(uid_t uid, gid_t gid, struct error *err);
 /* The same, but it is root inside. */
 int identity_map_root(uid_t uid, gid_t gid, struct error *err);
 
-/* Maps all ids that the caller has to themselves in the user namespace of process `pid`, which is below the caller's. */
+/* Maps all ids that the caller has to themselves in the user namespace of process `pid`, which is below the
+ * caller's. */
 int identity_map_same(pid_t pid, struct error *err);
 
 /* How many ids from 0 on the calling process's user namespace has. `file` is /proc/self/uid_map or gid_map. */

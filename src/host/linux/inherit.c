@@ -72,8 +72,8 @@ int inherit_survey(struct inherit *inherit, struct error *err)
 {
         memset(inherit, 0, sizeof *inherit);
         inherit->highest = -1;
-        /* Since Linux 6.2 the size of this directory is the number of open descriptors, most often the lowest: to ask for each costs
-         * less than to list them, for which the kernel makes an inode for every one. */
+        /* Since Linux 6.2 the size of this directory is the number of open descriptors, most often the lowest: to ask
+         * for each costs less than to list them, for which the kernel makes an inode for every one. */
         struct stat st;
         off_t left = stat("/proc/self/fd", &st) == 0 ? st.st_size : 0;
         if (left > 0) {
@@ -142,8 +142,10 @@ int inherit_reopen(const struct inherit *inherit, struct error *err)
                 name[n > 0 ? n : 0] = '\0';
                 if (n <= 0 || reopen(fd, name, &st) < 0) {
                         cleanup_free char *shown = text_escape(name);
-                        error_set(err, ESTALE, "descriptor %d is open on %s, which is not to be found under that name any more, "
-                                               "so that it cannot be made read-only", fd, shown);
+                        error_set(err, ESTALE,
+                                  "descriptor %d is open on %s, which is not to be found under that name any more, "
+                                  "so that it cannot be made read-only",
+                                  fd, shown);
                         return error_remedy(err, "pass it through a pipe: cat FILE | paddock run ...");
                 }
         }
@@ -158,7 +160,8 @@ int inherit_close(const struct inherit *inherit, int terminal, int socket, struc
         int first = 0, last = inherit->highest > socket ? inherit->highest : socket;
         for (int fd = 0; fd <= last; fd++) {
                 enum inherit_what what = fd <= inherit->highest ? (enum inherit_what)inherit->what[fd] : INHERIT_CLOSE;
-                bool kept = what == INHERIT_READ_ONLY || what == INHERIT_KEEP || (what == INHERIT_TERMINAL && terminal >= 0);
+                bool kept = what == INHERIT_READ_ONLY || what == INHERIT_KEEP ||
+                            (what == INHERIT_TERMINAL && terminal >= 0);
                 if (kept)
                         fcntl(fd, F_SETFD, 0);
                 if (!kept && fd != socket)

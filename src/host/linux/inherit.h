@@ -2,9 +2,9 @@
 /*
  * Descriptors that the program inherits.
  *
- * Theory of operation. A redirection is the user's word, so what it opens stays open inside. But a descriptor is more than
- * its data: through /proc/self/fd a file that was opened for reading can be opened again for writing, on the writable mount
- * that it was found on, and a directory leads with ".." to everything. So
+ * Theory of operation. A redirection is the user's word, so what it opens stays open inside. But a descriptor is more
+ * than its data: through /proc/self/fd a file that was opened for reading can be opened again for writing, on the
+ * writable mount that it was found on, and a directory leads with ".." to everything. So
  *
  *   - pipes, fifos and files opened for writing stay as they are: that is what `>file` and a make jobserver mean;
  *   - a file opened for reading is replaced by the same file on a read-only mount, at the same offset;
@@ -46,9 +46,9 @@ void inherit_let_go(const struct inherit *inherit);
 /* In the process that builds the view, before it builds: replaces the INHERIT_READ_ONLY ones. */
 int inherit_reopen(const struct inherit *inherit, struct error *err);
 
-/* In the program's process, before it looks up any name inside: everything is closed that the program does not get, but for
- * `socket`; terminals are replaced by `terminal` (-1: none). A name inside may be a link to /proc/self/fd/N, and must not find
- * anything of ours there (CVE-2024-21626). */
+/* In the program's process, before it looks up any name inside: everything is closed that the program does not get, but
+ * for `socket`; terminals are replaced by `terminal` (-1: none). A name inside may be a link to /proc/self/fd/N, and
+ * must not find anything of ours there (CVE-2024-21626). */
 int inherit_close(const struct inherit *inherit, int terminal, int socket, struct error *err);
 
 /* After that: standard descriptors that were directories are opened again, by the same names inside. */

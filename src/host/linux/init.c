@@ -88,8 +88,9 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
         if (program < 0) {
                 result = error_sys(err, errno, "cannot make the program's namespaces");
                 if (err->code == ENOSPC || err->code == EUSERS)
-                        error_remedy(err, "a limit on namespaces is reached: see user.max_user_namespaces and the others "
-                                          "(sysctl), or too many environments lie inside each other (32)");
+                        error_remedy(err,
+                                     "a limit on namespaces is reached: see user.max_user_namespaces and the others "
+                                     "(sysctl), or too many environments lie inside each other (32)");
         } else if (birth_has_ids(birth)) {
                 result = identity_map_same(program, err);
                 if (result == 0 && write(mapped[1], "", 1) != 1)
@@ -102,7 +103,8 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
         return result < 0 ? result : program;
 }
 
-#define REAP_BATCH 64 /* dead orphans taken in one go: a flood of them must not keep the program's end from being seen */
+/* dead orphans taken in one go: a flood of them must not keep the program's end from being seen */
+#define REAP_BATCH 64
 
 /* Asks for news of `pid` (-1: of anyone). Returns whose they are, 0 when there are none. */
 static pid_t news_of(pid_t pid, int *status)
@@ -169,15 +171,18 @@ static bool obey(const struct birth *birth, pid_t program, int terminal)
 
 #define SIGHTLESS 10 /* ms that other runs of the view have to end their programs, before these see anything fail */
 
-/* The server that shows the main system was killed: nothing inside can go on. Whoever waits for a file waits, and dies waiting. */
+/* The server that shows the main system was killed: nothing inside can go on. Whoever waits for a file waits, and dies
+ * waiting. */
 static _Noreturn void blinded(const struct birth *birth, struct guard *guard)
 {
         kill(-1, SIGKILL);
         poll(NULL, 0, SIGHTLESS);
         guard_end(guard);
         cleanup_error struct error err = ERROR_INIT;
-        error_set(&err, EIO, "the server that shows the main system (paddock-files-mirror) ended, and the environment with it");
-        error_remedy(&err, birth->launch->scratch ? "start it again" : "what was written is in the layer; start it again");
+        error_set(&err, EIO,
+                  "the server that shows the main system (paddock-files-mirror) ended, and the environment with it");
+        error_remedy(&err,
+                     birth->launch->scratch ? "start it again" : "what was written is in the layer; start it again");
         give_up(birth, &err);
 }
 
@@ -217,7 +222,8 @@ static void end_all(struct guard *guard)
                 ;
 }
 
-/* The paddock outside was killed, or could not remove it: everything ends, and a scratch environment's directory goes too. */
+/* The paddock outside was killed, or could not remove it: everything ends, and a scratch environment's directory goes
+ * too. */
 static void clean_up(int state, struct guard *guard, const struct remains *remains)
 {
         end_all(guard);
@@ -233,8 +239,8 @@ static void clean_up(int state, struct guard *guard, const struct remains *remai
 }
 
 /* Init holds nothing of the program's: a pipe that the program closes must be closed. */
-static void keep_only(const struct birth *birth, const struct workplace *w, const struct guard *guard, int terminal, int signals,
-                      int parent)
+static void keep_only(const struct birth *birth, const struct workplace *w, const struct guard *guard, int terminal,
+                      int signals, int parent)
 {
         const int kept[] = {birth->socket, birth->launch->alive, w->layer, terminal, signals, parent, w->mirror,
                             w->lister.words};
@@ -290,7 +296,8 @@ _Noreturn void init_main(struct birth *birth)
         sigemptyset(&children);
         sigaddset(&children, SIGCHLD);
         int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-        pid_t program = signals < 0 ? error_sys(&err, errno, "cannot watch processes") : start_program(birth, terminal, &err);
+        pid_t program = signals < 0 ? error_sys(&err, errno, "cannot watch processes")
+                                    : start_program(birth, terminal, &err);
         if (program < 0)
                 give_up(birth, &err);
         if (launch->ready) /* nobody else waits for it, and a wake-up costs more than all else here */
@@ -306,9 +313,11 @@ _Noreturn void init_main(struct birth *birth)
                 _exit(125);
         }
         end_all(&guard);
-        if (launch->plan->root && !birth->superuser && launch->scratch) /* its files belong to ids that outside cannot remove */
+        if (launch->plan->root && !birth->superuser &&
+            launch->scratch) /* its files belong to ids that outside cannot remove */
                 clean_up(w.layer, &guard, &remains);
         *birth->status = status;
-        close(birth->socket); /* which wakes the paddock outside before the kernel has taken down what this process holds */
+        close(birth->socket); /* which wakes the paddock outside before the kernel has taken down what this process
+                                 holds */
         _exit(0);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The environment's first process: it builds the view, starts the program, reaps what dies, and ends when the program ends.
+ * The environment's first process: it builds the view, starts the program, reaps what dies, and ends when the program
+ * ends.
  *
  *      paddock (outside) -- clone: user, mount, pid --> init -- clone: user, mount, ipc, uts --> the program
  *
  * Two levels: the mounts of the view belong to init's namespaces. The program's mount namespace is a copy below another
- * user namespace, in which the kernel has locked them all together. Init keeps its power over the outer level; the program
- * cannot reach it: it has no capability in init's user namespace, so ptrace and /proc/1 are refused.
+ * user namespace, in which the kernel has locked them all together. Init keeps its power over the outer level; the
+ * program cannot reach it: it has no capability in init's user namespace, so ptrace and /proc/1 are refused.
  */
 #pragma once
 
@@ -39,12 +40,12 @@ static inline bool birth_has_ids(const struct birth *birth)
         return birth->superuser || birth->launch->plan->root || birth->launch->system->ids_direct;
 }
 
-/* launch.c, outside: what has to be there before init, and then init. launch_init() leaves birth->init negative when there is none;
- * when it fails later, init ends as soon as birth->ours is closed. */
+/* launch.c, outside: what has to be there before init, and then init. launch_init() leaves birth->init negative when
+ * there is none; when it fails later, init ends as soon as birth->ours is closed. */
 int launch_prepare(struct birth *birth, struct superuser *superuser, struct error *err);
 int launch_init(struct birth *birth, struct error *err);
-/* Files outside are found under their names only outside: for a program that joins what lives already, a process that shares our
- * descriptors, and has a mount namespace to make them read-only in, reopens them. `root`: by real root. */
+/* Files outside are found under their names only outside: for a program that joins what lives already, a process that
+ * shares our descriptors, and has a mount namespace to make them read-only in, reopens them. `root`: by real root. */
 int launch_reopen(const struct inherit *inherit, bool root, struct error *err);
 
 /* keep.c: init of an environment that was started and has no program of its own. Never returns. */
@@ -56,8 +57,8 @@ _Noreturn void init_main(struct birth *birth);
 
 /* program.c: parts of the way to a program, for those that start one in another order (attend.c).
  *
- * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: the ids are the
- * caller's own business) is where init says that it has mapped them. */
+ * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: the
+ * ids are the caller's own business) is where init says that it has mapped them. */
 int program_settle(struct birth *birth, int mapped, struct error *err);
 int program_give_up_groups(const struct birth *birth, struct error *err);
 /* Keys and abstract sockets of the outer session are out of reach of this process and its children from now on. */

@@ -2,9 +2,9 @@
 /*
  * Work in the ids of an environment: see host.h.
  *
- * Who looks from a user namespace sees the owners of the environment's files as the environment does, and may read them; but the owners
- * outside, which are not mapped there, all look like nobody. So two processes with one table of descriptors do it: the one inside
- * works, and asks the one outside for the owners of what is outside.
+ * Who looks from a user namespace sees the owners of the environment's files as the environment does, and may read
+ * them; but the owners outside, which are not mapped there, all look like nobody. So two processes with one table of
+ * descriptors do it: the one inside works, and asks the one outside for the owners of what is outside.
  */
 #include "host/host.h"
 
@@ -42,7 +42,8 @@ int host_owner(int socket, int dir, const char *name, unsigned *uid, unsigned *g
         if (length >= NAME_LIMIT)
                 return -ENAMETOOLONG;
         memcpy(q.name, name, length);
-        if (send(socket, &q, offsetof(struct question, name) + length, MSG_NOSIGNAL) < 0 || recv(socket, &a, sizeof a, 0) != sizeof a)
+        if (send(socket, &q, offsetof(struct question, name) + length, MSG_NOSIGNAL) < 0 ||
+            recv(socket, &a, sizeof a, 0) != sizeof a)
                 return -EIO;
         *uid = a.uid;
         *gid = a.gid;
@@ -84,8 +85,8 @@ static int serve(pid_t pid, int socket)
 }
 
 /* The ids are those of `system` or, when it is NULL, the range from `base` on. */
-static int work_in_ids(const struct system *system, unsigned base, int (*work)(void *context, int owners), void *context,
-                       struct error *err)
+static int work_in_ids(const struct system *system, unsigned base, int (*work)(void *context, int owners),
+                       void *context, struct error *err)
 {
         int ends[2], go[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -100,15 +101,17 @@ static int work_in_ids(const struct system *system, unsigned base, int (*work)(v
         if (pid == 0) {
                 char byte;
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (read(wait_end, &byte, 1) != 1 || byte != 'g' || (!(system && system->ids_direct) && setgroups(0, NULL) < 0) ||
-                    setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+                if (read(wait_end, &byte, 1) != 1 || byte != 'g' ||
+                    (!(system && system->ids_direct) && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 ||
+                    setresuid(0, 0, 0) < 0)
                         _exit(125);
-                prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);       /* the change of ids took it away, and with it /proc/self/fd */
+                prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the change of ids took it away, and with it /proc/self/fd */
                 prctl(PR_SET_PDEATHSIG, SIGKILL); /* this too */
                 _exit(work(context, theirs));
         }
         struct mapping mapping;
-        int result = system ? subordinate_begin(&mapping, system, pid, err) : identity_map_range(pid, base, IDENTITY_RANGE, err);
+        int result = system ? subordinate_begin(&mapping, system, pid, err)
+                            : identity_map_range(pid, base, IDENTITY_RANGE, err);
         if (result == 0 && system)
                 result = subordinate_finish(&mapping, err);
         if (write(go_end, result == 0 ? "g" : "-", 1) != 1 && result == 0)
@@ -131,7 +134,8 @@ int host_inside(int (*work)(void *context, int owners), void *context, struct er
         return work_in_ids(&system, 0, work, context, err);
 }
 
-int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context, struct error *err)
+int host_inside_range(const char *name, int place, int (*work)(void *context, int owners), void *context,
+                      struct error *err)
 {
         unsigned base = identity_unused_range(name);
         if (fchown(place, base, base) < 0)

@@ -2,8 +2,8 @@
 /*
  * Init of a started environment: it has no program of its own, obeys the warden, and reaps.
  *
- * It does nothing itself that could take long or be influenced from inside: to enter is the business of a child, and so is each
- * change of the view. When the warden dies, its socket closes, and everything ends.
+ * It does nothing itself that could take long or be influenced from inside: to enter is the business of a child, and so
+ * is each change of the view. When the warden dies, its socket closes, and everything ends.
  */
 #include "host/linux/keep.h"
 
@@ -224,8 +224,10 @@ static int keep_only(struct keep *k, struct error *err)
                         return error_sys(err, errno, "cannot open /dev/null inside");
         const struct workplace *w = k->w;
         const int image = k->birth->launch->image > 0 ? k->birth->launch->image : -1;
-        const int kept[] = {k->birth->socket, k->birth->launch->alive, image, w->layer, k->signals, k->birth->control, w->mirror,
-                            w->lister.words, w->fuse, w->kept_stage, k->proc, k->floor.fd[0], k->floor.fd[1], k->floor.fd[2], k->floor.fd[3], k->floor.fd[4]};
+        const int kept[] = {k->birth->socket, k->birth->launch->alive, image,          w->layer,
+                            k->signals,       k->birth->control,       w->mirror,      w->lister.words,
+                            w->fuse,          w->kept_stage,           k->proc,        k->floor.fd[0],
+                            k->floor.fd[1],   k->floor.fd[2],          k->floor.fd[3], k->floor.fd[4]};
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                 last = kept[i] > last ? kept[i] : last;

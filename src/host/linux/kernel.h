@@ -66,8 +66,8 @@ static inline int kernel_fspick(int directory, const char *path, unsigned flags)
 #define fspick kernel_fspick
 #endif
 
-/* sigprocmask() and sigfillset() with all 64 signals of the kernel. A C library keeps a few for itself, and musl one that is an
- * ordinary signal (SIGRTMIN) to programs linked with the GNU one. */
+/* sigprocmask() and sigfillset() with all 64 signals of the kernel. A C library keeps a few for itself, and musl one
+ * that is an ordinary signal (SIGRTMIN) to programs linked with the GNU one. */
 static inline int kernel_signal_mask(int how, const sigset_t *set, sigset_t *old)
 {
         return (int)syscall(SYS_rt_sigprocmask, how, set, old, sizeof(uint64_t));
@@ -78,8 +78,8 @@ static inline void kernel_all_signals(sigset_t *set)
         memset(set, 0xff, sizeof(uint64_t));
 }
 
-/* Opens `path` below `root` (as if root were "/"), never through a symbolic link or a magic link. For names that were made
- * canonical when the plan was made: a link that appears since is an attack or an accident, and gives ELOOP. */
+/* Opens `path` below `root` (as if root were "/"), never through a symbolic link or a magic link. For names that were
+ * made canonical when the plan was made: a link that appears since is an attack or an accident, and gives ELOOP. */
 static inline int kernel_open_below(int root, const char *path, int flags)
 {
         struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),

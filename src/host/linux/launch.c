@@ -24,7 +24,8 @@
 /* Makes init in fresh namespaces. Returns its pid. */
 static pid_t make_init(struct birth *birth, const int sockets[2], struct error *err)
 {
-        uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | (birth->superuser ? 0 : CLONE_NEWNS) | (birth->launch->keep ? CLONE_PARENT : 0);
+        uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | (birth->superuser ? 0 : CLONE_NEWNS) |
+                         (birth->launch->keep ? CLONE_PARENT : 0);
         pid_t init = kernel_fork(flags);
         if (init == 0) {
                 close(sockets[0]);
@@ -38,8 +39,8 @@ static pid_t make_init(struct birth *birth, const int sockets[2], struct error *
         return init;
 }
 
-/* Makes init in the user namespace and a copy of the mount namespace of a living run. A helper enters them and makes init a
- * child of ours (CLONE_PARENT), so that init's pid space is fresh. */
+/* Makes init in the user namespace and a copy of the mount namespace of a living run. A helper enters them and makes
+ * init a child of ours (CLONE_PARENT), so that init's pid space is fresh. */
 static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct error *err)
 {
         const struct launch *launch = birth->launch;
@@ -101,8 +102,9 @@ int launch_reopen(const struct inherit *inherit, bool root, struct error *err)
                 return error_sys(err, errno, "cannot make the inherited files read-only");
         if (status == 0)
                 return 0;
-        error_set(err, ESTALE, "an inherited descriptor is open on a file that is not to be found under its name any more, so that "
-                               "it cannot be made read-only");
+        error_set(err, ESTALE,
+                  "an inherited descriptor is open on a file that is not to be found under its name any more, so that "
+                  "it cannot be made read-only");
         return error_remedy(err, "pass it through a pipe: cat FILE | paddock run ...");
 }
 
@@ -158,7 +160,8 @@ static int run(struct watch *w, struct birth *birth, struct error *err)
                 close(steal_fd(&ours));
         }
         if (w->launch->over && *birth->status >= 0)
-                w->launch->over(w->launch->context); /* while the kernel takes down init's mounts, which takes it as long */
+                w->launch->over(
+                        w->launch->context); /* while the kernel takes down init's mounts, which takes it as long */
         /* Init is the last to die: when it is reaped, nothing of the environment lives any more. */
         while (waitpid(w->init, NULL, 0) < 0 && errno == EINTR)
                 ;
@@ -175,7 +178,8 @@ int launch_prepare(struct birth *birth, struct superuser *superuser, struct erro
         if (launch->state >= 0 && fchdir(launch->state) < 0)
                 return error_sys(err, errno, "cannot enter the environment's directory");
         if (launch->plan->superuser && !birth->joining) {
-                result = superuser_prepare(superuser, launch->system, launch->name ? launch->name : launch->scratch_name, err);
+                result = superuser_prepare(superuser, launch->system,
+                                           launch->name ? launch->name : launch->scratch_name, err);
                 birth->superuser = superuser;
                 if (result == 0) /* now: later nobody inside may open root's files by name */
                         result = inherit_reopen(birth->inherit, err);
@@ -208,8 +212,14 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
         if (shared == MAP_FAILED)
                 return error_sys(err, errno, "cannot share memory with the environment's first process");
         *shared = -1;
-        struct birth birth = {.launch = launch, .inherit = &inherit, .uid = geteuid(), .gid = getegid(),
-                              .parent = -1, .status = shared, .control = launch->join_control, .terminal = w.terminal.outer >= 0,
+        struct birth birth = {.launch = launch,
+                              .inherit = &inherit,
+                              .uid = geteuid(),
+                              .gid = getegid(),
+                              .parent = -1,
+                              .status = shared,
+                              .control = launch->join_control,
+                              .terminal = w.terminal.outer >= 0,
                               .joining = launch->join_user >= 0};
         /* In a pipeline the terminal is only taken when the program asks for it. */
         w.terminal.whole = inherit.what[0] == INHERIT_TERMINAL && inherit.what[1] == INHERIT_TERMINAL;

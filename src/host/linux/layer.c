@@ -15,8 +15,8 @@
 #define FUSE_MAGIC 0x65735546
 #define VFAT_MAGIC 0x4d44
 
-/* Overlay wants of the file system below its upper directory: no overlay itself, a kernel that decides alone (no NFS, no
- * FUSE), whiteouts and extended attributes (Documentation/filesystems/overlayfs.rst, "Upper and Lower"). */
+/* Overlay wants of the file system below its upper directory: no overlay itself, a kernel that decides alone (no NFS,
+ * no FUSE), whiteouts and extended attributes (Documentation/filesystems/overlayfs.rst, "Upper and Lower"). */
 int host_layer_fits(int directory, bool try, struct error *err)
 {
         struct statfs fs;
@@ -32,7 +32,8 @@ int host_layer_fits(int directory, bool try, struct error *err)
         if (!kind)
                 return 0;
         error_set(err, EOPNOTSUPP, "the state directory is %s, which cannot hold a layer", kind);
-        return error_remedy(err, "set XDG_STATE_HOME to a directory on a local disk (ext4, xfs, btrfs, or tmpfs of Linux 6.6)");
+        return error_remedy(err, "set XDG_STATE_HOME to a directory on a local disk (ext4, xfs, btrfs, or tmpfs of "
+                                 "Linux 6.6)");
 }
 
 void host_read_everything(void)

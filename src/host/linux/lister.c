@@ -71,7 +71,8 @@ static void touch_program(int mirror, const char *path)
         }
 }
 
-/* `words`: "t" and the name of a program. One without a slash is looked for where the program's PATH will most likely lead. */
+/* `words`: "t" and the name of a program. One without a slash is looked for where the program's PATH will most likely
+ * lead. */
 static void touch_named(int mirror, const char *program)
 {
         if (strchr(program, '/')) {
@@ -95,17 +96,18 @@ struct orders {
 
 static void obey(int mirror, int words, const char *word, bool far);
 
-/* A walk: its first letter says how, then stand two numbers and the directory. Returns where that stands in the word, 0 for another
- * word. */
+/* A walk: its first letter says how, then stand two numbers and the directory. Returns where that stands in the word, 0
+ * for another word. */
 static int walk_word(const char *word, long *names, int *up)
 {
         int path = 0;
-        return (word[0] == 'w' || word[0] == 'n') && sscanf(word + 1, "%ld %d %n", names, up, &path) == 2 ? path + 1 : 0;
+        return (word[0] == 'w' || word[0] == 'n') && sscanf(word + 1, "%ld %d %n", names, up, &path) == 2 ? path + 1
+                                                                                                          : 0;
 }
 
-/* Between two directories of a walk: somebody waits for what is asked for now, so that comes first. A walker who came to a directory
- * that is not known yet has overtaken the walk, or is elsewhere by now, and so goes the walk. Names that are looked up may be in
- * several places at once. */
+/* Between two directories of a walk: somebody waits for what is asked for now, so that comes first. A walker who came
+ * to a directory that is not known yet has overtaken the walk, or is elsewhere by now, and so goes the walk. Names that
+ * are looked up may be in several places at once. */
 static bool go_on(struct ahead *a)
 {
         const struct orders *o = a->context;
@@ -134,7 +136,11 @@ static bool go_on_always(struct ahead *a)
 static void obey(int mirror, int words, const char *word, bool far)
 {
         struct orders orders = {mirror, words};
-        struct ahead a = {.root = mirror, .by_name = word[0] != 'w', .names = 1, .go_on = go_on_always, .context = &orders};
+        struct ahead a = {.root = mirror,
+                          .by_name = word[0] != 'w',
+                          .names = 1,
+                          .go_on = go_on_always,
+                          .context = &orders};
         int path = walk_word(word, &a.names, &a.up);
         if (word[0] == 't')
                 touch_named(mirror, word + 1);
@@ -187,7 +193,8 @@ static void start(struct lister *lister)
         lister->words = sockets[0];
         char told[16];
         int length = snprintf(told, sizeof told, "l%d", (int)pid);
-        pass_send(lister->control, told, (size_t)length, lister->words); /* one process to be woken less with each word */
+        pass_send(lister->control, told, (size_t)length,
+                  lister->words); /* one process to be woken less with each word */
 }
 
 void lister_ask(struct lister *lister, const char *word, size_t length)

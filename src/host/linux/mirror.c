@@ -43,7 +43,8 @@ static int device_failed(int code, struct error *err)
         error_sys(err, code, "cannot open " DEVICE ", which root in a copy of this system needs");
         if (code == ENOENT || code == ENODEV || code == ENXIO)
                 return error_remedy(err, "as root: modprobe fuse; in a container: let it have the device " DEVICE);
-        return error_remedy(err, "as root: chmod 666 " DEVICE " (distributions have it so); `paddock doctor` tells more");
+        return error_remedy(err,
+                            "as root: chmod 666 " DEVICE " (distributions have it so); `paddock doctor` tells more");
 }
 
 /* Which owners mean something inside: as many as both users and groups have, from 0 on. */
@@ -85,8 +86,8 @@ static char **server_arguments(const struct launch *launch, char *path, const ch
         return argv;
 }
 
-/* In a child: becomes the program, in a session of its own, since no key of the terminal is meant for it. It has none of our
- * descriptors but its socket and the record, or a pipe that the program inside closes would stay open. */
+/* In a child: becomes the program, in a session of its own, since no key of the terminal is meant for it. It has none
+ * of our descriptors but its socket and the record, or a pipe that the program inside closes would stay open. */
 static _Noreturn void become(char **argv, int control, int record)
 {
         sigset_t none;
@@ -121,7 +122,8 @@ int mirror_start(const struct launch *launch, int state, struct error *err)
         if (theirs < 0)
                 return error_sys(err, errno, "cannot make a socket pair");
         if (state >= 0) {
-                cleanup_close int low = openat(state, "unreadable", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                cleanup_close int low = openat(state, "unreadable",
+                                               O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
                 record = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, HIGH);
                 if (record < 0)
                         return error_sys(err, errno, "cannot write the record of what could not be read");
@@ -162,12 +164,14 @@ int mirror_mount(struct workplace *w, int device, int control, struct error *err
                 good = fsconfig(context, FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) == 0;
         good = good && fsconfig(context, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) == 0 &&
                fsconfig(context, FSCONFIG_SET_FLAG, "default_permissions", NULL, 0) == 0 &&
-               fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) == 0 && /* no times of access: nobody asks for new ones */
+               fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) ==
+                       0 && /* no times of access: nobody asks for new ones */
                fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
         cleanup_close int tree = good ? fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV) : -1;
         if (tree < 0) {
                 error_sys(err, errno, "cannot mount the mirror of the main system (FUSE)");
-                return error_remedy(err, "this kernel forbids FUSE mounts to users (it needs Linux 4.18): see `paddock doctor`");
+                return error_remedy(err, "this kernel forbids FUSE mounts to users (it needs Linux 4.18): see `paddock "
+                                         "doctor`");
         }
         int result = hand_over(control, device, err);
         cleanup_close int point = result < 0 ? -1 : stage_directory(w, "mirror", 0, 0755, err);
@@ -213,8 +217,8 @@ void guard_end(struct guard *g)
                 close(steal_fd(&g->device));
 }
 
-/* A layer keeps names of its base, also that something is not there, for as long as it likes. To be reconfigured makes it forget
- * those that nobody uses (reconfigure_super() in the kernel's fs/super.c). */
+/* A layer keeps names of its base, also that something is not there, for as long as it likes. To be reconfigured makes
+ * it forget those that nobody uses (reconfigure_super() in the kernel's fs/super.c). */
 static void forget_names(const struct guard *g)
 {
         for (size_t i = 0; i < g->layer_count; i++) {

@@ -51,7 +51,10 @@ int pass_receive_all(int socket, void *data, size_t size, int fds[PASS_LIMIT], s
 {
         struct iovec iov = {data, size};
         union room control;
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof control.space};
         *count = 0;
         ssize_t n;
         do

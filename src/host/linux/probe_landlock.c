@@ -101,5 +101,7 @@ void probe_keys(struct probing *p)
                 return;
         probe_failed(probe, "filter system calls", &trial);
         probe_but(probe, "your keys (Kerberos tickets, disk keys) would be reachable inside, so nothing is started",
-                  "%s", trial.code == EINVAL ? "boot a kernel with CONFIG_SECCOMP_FILTER=y" : "let the container's seccomp filter pass prctl");
+                  "%s",
+                  trial.code == EINVAL ? "boot a kernel with CONFIG_SECCOMP_FILTER=y"
+                                       : "let the container's seccomp filter pass prctl");
 }

@@ -318,7 +318,8 @@ static void probe_unnamed(struct probing *p)
         if (trial.step == STEP_UNNAMED)
                 probe->state = PROBE_DEGRADED;
         probe_but(probe,
-                  "programs that ask for a file without a name (O_TMPFILE) are refused it inside; most make a named one "
+                  "programs that ask for a file without a name (O_TMPFILE) are refused it inside; most make a named "
+                  "one "
                   "then",
                   "%s", trial.step == STEP_UNNAMED ? "boot Linux 6.10 or newer" : "see the layers above");
 }

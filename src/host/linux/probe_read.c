@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Small files of /proc and /sys, read whole. Apart from the probes, because a failing run reads them without probing. */
+/* Small files of /proc and /sys, read whole. Apart from the probes, because a failing run reads them without
+ * probing. */
 #include "base/cleanup.h"
 #include "host/linux/probe_text.h"
 #include "host/linux/probe_trial.h"

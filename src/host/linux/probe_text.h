@@ -31,7 +31,8 @@ bool idmap_is_whole(const char *text);
 /* The largest range of `user` (by name or by number, as /etc/subuid allows both). `user` may be NULL. False: none. */
 bool subid_largest(const char *text, const char *user, unsigned long uid, struct id_range *range);
 
-/* All ranges of `user`, as subid_largest() finds them, in their order; those beyond `limit` ids in total are cut off. */
+/* All ranges of `user`, as subid_largest() finds them, in their order; those beyond `limit` ids in total are cut
+ * off. */
 void subid_all(const char *text, const char *user, unsigned long uid, unsigned long limit, struct id_ranges *ranges);
 
 /* The first of base, base + 65536, base + 2*65536, ... from which 65,536 ids are in no range of the two texts (each may

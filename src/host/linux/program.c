@@ -3,8 +3,8 @@
  * From a clone of init to the program: what it gets, and what it must not get.
  *
  * In this order: ids; name and network of the host; keys and abstract sockets of the outer session, cut off;
- * the terminal; the working directory; descriptors; signals; exec. Nothing here may leave anything to the program that lets
- * it act outside.
+ * the terminal; the working directory; descriptors; signals; exec. Nothing here may leave anything to the program that
+ * lets it act outside.
  */
 #include "host/linux/init.h"
 
@@ -32,8 +32,8 @@ static _Noreturn void give_up(const struct birth *birth, int exit_code, const st
         _exit(exit_code);
 }
 
-/* The second ABI of this processor: its number for seccomp, and its numbers of keyctl, add_key and request_key (the kernel's
- * arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with a bit. */
+/* The second ABI of this processor: its number for seccomp, and its numbers of keyctl, add_key and request_key (the
+ * kernel's arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with a bit. */
 #if defined __x86_64__
 #define NATIVE_ABI AUDIT_ARCH_X86_64
 #define SECOND_ABI AUDIT_ARCH_I386
@@ -52,8 +52,9 @@ static _Noreturn void give_up(const struct birth *birth, int exit_code, const st
 #error "the key calls of this processor's ABIs are to be listed here"
 #endif
 
-/* The key calls are refused, as if this kernel had none. A session keyring of its own would not be enough: keys of the user's
- * other keyrings (Kerberos tickets, disk keys) are listed in /proc/keys and answer to whoever has the user's id. */
+/* The key calls are refused, as if this kernel had none. A session keyring of its own would not be enough: keys of the
+ * user's other keyrings (Kerberos tickets, disk keys) are listed in /proc/keys and answer to whoever has the user's
+ * id. */
 static int refuse_keys(struct error *err)
 {
         struct sock_filter filter[] = {
@@ -78,8 +79,8 @@ static int refuse_keys(struct error *err)
         return 0;
 }
 
-/* Abstract UNIX sockets have no name in any file system, so no view hides them. Landlock does (Linux 6.12); with an older
- * kernel they stay reachable, which `paddock doctor` and the manual say. */
+/* Abstract UNIX sockets have no name in any file system, so no view hides them. Landlock does (Linux 6.12); with an
+ * older kernel they stay reachable, which `paddock doctor` and the manual say. */
 static int scope_abstract_sockets(struct error *err)
 {
         long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, KERNEL_LANDLOCK_CREATE_VERSION);
@@ -103,7 +104,8 @@ static int bring_up_loopback(struct error *err)
         if (fd < 0)
                 return error_sys(err, errno, "cannot open a socket for the loopback interface");
         request.ifr_flags = IFF_UP | IFF_RUNNING;
-        return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_sys(err, errno, "cannot bring up the loopback interface") : 0;
+        return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_sys(err, errno, "cannot bring up the loopback interface")
+                                                     : 0;
 }
 
 int program_cut_off(struct error *err)
@@ -150,11 +152,13 @@ static bool is_for_all(const char *path)
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 01777) == 01777;
 }
 
-/* What the user's login said does not hold for root. Programs for administrators are found, and what drops root's rights finds a
- * place for its temporary files. An environment inside this one keeps its state where the outer state is covered. */
+/* What the user's login said does not hold for root. Programs for administrators are found, and what drops root's
+ * rights finds a place for its temporary files. An environment inside this one keeps its state where the outer state is
+ * covered. */
 void program_root_variables(const struct launch *launch)
 {
-        static const char *const needed[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+        static const char *const needed[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                             "/usr/bin",        "/sbin",          "/bin"};
         cleanup_text struct text path = {0};
         const char *before = getenv("PATH");
         text_add(&path, before ? before : "");
@@ -234,7 +238,8 @@ int program_execute(char **argv, struct error *err)
         int code = execute(argv);
         cleanup_free char *shown = text_escape(argv[0]);
         if (code == ENOENT || code == ENOTDIR) {
-                error_set(err, code, "%s: %s", shown, strchr(argv[0], '/') ? "no such file inside" : "command not found");
+                error_set(err, code, "%s: %s", shown,
+                          strchr(argv[0], '/') ? "no such file inside" : "command not found");
                 return 127;
         }
         error_sys(err, code, "%s: cannot be executed", shown);

@@ -2,8 +2,9 @@
 /*
  * A process that reads what this one may not: see host.h.
  *
- * A program inside can take all permissions from its files, which then even their owner opens only with power over them, in a user
- * namespace. Whoever writes to the outside must not have that power there. So another process has it, and hands over descriptors.
+ * A program inside can take all permissions from its files, which then even their owner opens only with power over
+ * them, in a user namespace. Whoever writes to the outside must not have that power there. So another process has it,
+ * and hands over descriptors.
  */
 #include "host/host.h"
 
@@ -45,7 +46,8 @@ static int serve(void *opaque, int owners)
         void *context = s->context;
         (void)owners;
         cleanup_free struct request *request = memory_new(sizeof *request + REQUEST_LIMIT);
-        for (ssize_t n; (n = recv(socket, request, sizeof *request + REQUEST_LIMIT - 1, 0)) > (ssize_t)sizeof *request;) {
+        for (ssize_t n;
+             (n = recv(socket, request, sizeof *request + REQUEST_LIMIT - 1, 0)) > (ssize_t)sizeof *request;) {
                 request->path[n - (ssize_t)sizeof *request] = '\0';
                 answer(socket, open(context, request->slot, request->path));
         }
@@ -62,7 +64,8 @@ static _Noreturn void begin(bool inside, struct service *s)
         _exit(serve(s, -1));
 }
 
-int host_reader_open(struct reader *reader, int (*open)(void *, unsigned, const char *), void *context, unsigned slot, const char *path)
+int host_reader_open(struct reader *reader, int (*open)(void *, unsigned, const char *), void *context, unsigned slot,
+                     const char *path)
 {
         if (reader->socket < 0) {
                 int ends[2];
@@ -95,7 +98,10 @@ int host_reader_open(struct reader *reader, int (*open)(void *, unsigned, const 
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
         } control;
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof control.space};
         if (recvmsg(reader->socket, &message, MSG_CMSG_CLOEXEC) != sizeof code)
                 return -EIO;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the environment's init and the paddock outside tell each other, over a socket pair that exists only between them.
- * One message a datagram. Neither end trusts a size: the program inside never holds this socket, but costs nothing to doubt.
+ * What the environment's init and the paddock outside tell each other, over a socket pair that exists only between
+ * them. One message a datagram. Neither end trusts a size: the program inside never holds this socket, but costs
+ * nothing to doubt.
  */
 #pragma once
 
@@ -10,16 +11,17 @@
 #include <stdint.h>
 
 enum report_type {
-        REPORT_FAILED,     /* value: exit code for paddock; text and remedy follow; then init ends */
-        REPORT_FORBIDDEN,  /* value: errno with which the kernel refused what a user namespace should allow; then init ends */
-        REPORT_READY,      /* the view stands and the program was started; value: nothing */
-        REPORT_TERMINAL,   /* a descriptor: the outer side of the environment's terminal */
-        REPORT_STOPPED,    /* the program was stopped; value: the signal */
+        REPORT_FAILED, /* value: exit code for paddock; text and remedy follow; then init ends */
+        REPORT_FORBIDDEN, /* value: errno with which the kernel refused what a user namespace should allow; then init
+                             ends */
+        REPORT_READY, /* the view stands and the program was started; value: nothing */
+        REPORT_TERMINAL, /* a descriptor: the outer side of the environment's terminal */
+        REPORT_STOPPED, /* the program was stopped; value: the signal */
         REPORT_CONTINUED,
-        REPORT_GO,         /* outside -> init: ids are mapped, mounts are staged: go on */
-        REPORT_SIGNAL,     /* outside -> init: value: signal for the program alone */
+        REPORT_GO, /* outside -> init: ids are mapped, mounts are staged: go on */
+        REPORT_SIGNAL, /* outside -> init: value: signal for the program alone */
         REPORT_SIGNAL_GROUP, /* the same for its process group */
-        REPORT_ENDED,      /* value: how the program ended, as waitpid() has it; only from an environment that lives on */
+        REPORT_ENDED, /* value: how the program ended, as waitpid() has it; only from an environment that lives on */
         REPORT_FOREGROUND, /* outside -> init: the program's group may have the terminal, and continues */
 };
 

@@ -33,10 +33,11 @@ void host_resource_clear(struct resource *r)
 /* File systems in which the kernel shows itself. A right on one would be a right on the kernel. */
 static bool is_the_kernels(int fd)
 {
-        static const unsigned long magic[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
-                                              DEBUGFS_MAGIC,      TRACEFS_MAGIC,      SECURITYFS_MAGIC,   BPF_FS_MAGIC,
-                                              DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,     EFIVARFS_MAGIC,     PSTOREFS_MAGIC,
-                                              SELINUX_MAGIC,      NSFS_MAGIC,         0x62656570 /* configfs */,
+        static const unsigned long magic[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,    CGROUP_SUPER_MAGIC,
+                                              CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,  TRACEFS_MAGIC,
+                                              SECURITYFS_MAGIC,    BPF_FS_MAGIC,   DEVPTS_SUPER_MAGIC,
+                                              BINFMTFS_MAGIC,      EFIVARFS_MAGIC, PSTOREFS_MAGIC,
+                                              SELINUX_MAGIC,       NSFS_MAGIC,     0x62656570 /* configfs */,
                                               0x65735543 /* fusectl */};
         struct statfs fs;
         if (fstatfs(fd, &fs) < 0)
@@ -56,8 +57,8 @@ static bool same_file(int a, int b)
 static bool same_mount(int a, int b)
 {
         struct statx x, y;
-        return statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 && statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 &&
-               x.stx_mnt_id == y.stx_mnt_id;
+        return statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) == 0 &&
+               statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) == 0 && x.stx_mnt_id == y.stx_mnt_id;
 }
 
 /* Is the directory `top` the file `fd` or above it, under whatever name? */
@@ -79,7 +80,8 @@ static bool is_above(int top, int fd)
         return false;
 }
 
-/* Does it hold the state directory, or lie in it? Names are compared, and files, since a bind mount gives them other names. */
+/* Does it hold the state directory, or lie in it? Names are compared, and files, since a bind mount gives them other
+ * names. */
 static bool touches(const struct resource *r, const char *state)
 {
         if (path_is_below(r->path, state) || path_is_below(state, r->path))
@@ -88,7 +90,8 @@ static bool touches(const struct resource *r, const char *state)
         if (fd < 0)
                 return false;
         cleanup_free char *parent = path_parent(r->path);
-        cleanup_close int from = r->kind == RESOURCE_TREE ? fcntl(r->fd, F_DUPFD_CLOEXEC, 3) : open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        cleanup_close int from = r->kind == RESOURCE_TREE ? fcntl(r->fd, F_DUPFD_CLOEXEC, 3)
+                                                          : open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
         return (from >= 0 && is_above(fd, from)) || (r->kind == RESOURCE_TREE && is_above(r->fd, fd));
 }
 
@@ -97,8 +100,10 @@ static int kind_of(struct resource *r, const char *shown, struct error *err)
         struct stat st;
         if (fstat(r->fd, &st) < 0)
                 return error_sys(err, errno, "cannot look at %s", shown);
-        r->kind = S_ISDIR(st.st_mode) ? RESOURCE_TREE : S_ISREG(st.st_mode) ? RESOURCE_FILE : S_ISSOCK(st.st_mode) ? RESOURCE_SOCKET
-                                                                                                                 : RESOURCE_UNKNOWN;
+        r->kind = S_ISDIR(st.st_mode)    ? RESOURCE_TREE
+                  : S_ISREG(st.st_mode)  ? RESOURCE_FILE
+                  : S_ISSOCK(st.st_mode) ? RESOURCE_SOCKET
+                                         : RESOURCE_UNKNOWN;
         if (r->kind != RESOURCE_UNKNOWN)
                 return 0;
         error_set(err, EINVAL, "%s is %s: only directories, regular files and UNIX sockets can be granted", shown,
@@ -153,7 +158,8 @@ int host_resource_open(struct resource *r, const char *path, bool writable, cons
         return 0;
 }
 
-/* In a child, in namespaces of its own: the mount, sent over `socket`. `ids`: a user namespace whose ids its owners are mapped to, or -1. */
+/* In a child, in namespaces of its own: the mount, sent over `socket`. `ids`: a user namespace whose ids its owners are
+ * mapped to, or -1. */
 static _Noreturn void clone_mount(int socket, const struct resource *r, int ids, uint64_t attributes)
 {
         int result = 0;
@@ -166,7 +172,8 @@ static _Noreturn void clone_mount(int socket, const struct resource *r, int ids,
                 result = ESTALE; /* the name was given to something else meanwhile */
         if (!result) {
                 tree = open_tree(found, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-                struct mount_attr change = {.attr_set = attributes | (ids < 0 ? 0 : MOUNT_ATTR_IDMAP), .propagation = MS_PRIVATE};
+                struct mount_attr change = {.attr_set = attributes | (ids < 0 ? 0 : MOUNT_ATTR_IDMAP),
+                                            .propagation = MS_PRIVATE};
                 if (ids >= 0)
                         change.userns_fd = (uint64_t)ids;
                 if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change) < 0)
@@ -185,7 +192,8 @@ int host_resource_mount(const struct resource *r, int init, bool writable, bool 
         int pair[2], code = EIO, fds[PASS_LIMIT] = {-1};
         size_t count = 0;
         cleanup_free char *shown = text_escape(r->path);
-        uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY) | (noexec ? MOUNT_ATTR_NOEXEC : 0);
+        uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY) |
+                              (noexec ? MOUNT_ATTR_NOEXEC : 0);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return error_sys(err, errno, "cannot make a socket");
         /* A system call that sets up nothing of the C library: the child only makes system calls. */
@@ -254,16 +262,18 @@ int host_resource_listen(const struct resource *r, int directory, const char *na
         int type = socket_type(r->fd);
         if (type < 0) {
                 error_set(err, ECONNREFUSED, "nobody listens at %s", shown);
-                return error_remedy(err, "start the program that answers there; or grant the directory that it is in, plainly");
+                return error_remedy(err, "start the program that answers there; or grant the directory that it is in, "
+                                         "plainly");
         }
         struct sockaddr_un address = address_in(directory, name);
         cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         unlinkat(directory, name, 0);
-        if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || fchmodat(directory, name, 0666, 0) < 0 ||
-            (type != SOCK_DGRAM && listen(fd, 4096) < 0))
+        if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+            fchmodat(directory, name, 0666, 0) < 0 || (type != SOCK_DGRAM && listen(fd, 4096) < 0))
                 return error_sys(err, errno, "cannot make a socket that stands for %s", shown);
         char link[64], path[PATH_MAX];
-        cleanup_resource struct resource made = {.kind = RESOURCE_SOCKET, .fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+        cleanup_resource struct resource made = {.kind = RESOURCE_SOCKET,
+                                                 .fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
         snprintf(link, sizeof link, "/proc/self/fd/%d", made.fd);
         ssize_t n = made.fd < 0 ? -1 : readlink(link, path, sizeof path - 1);
         if (n <= 0)

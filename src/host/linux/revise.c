@@ -2,20 +2,21 @@
 /*
  * A change of a view in which programs live.
  *
- * Theory of operation. The new subtree is built where nobody sees it: in a copy of the view's mount namespace, by the functions
- * that build a view at the start, on the names that it will have. What is kept is cloned there before it is covered. Then the
- * finished subtree is cloned as a whole, the clone attached to the name in the real view with one call, and the copy ends. From the
- * view the mount spreads to the namespace of the programs.
+ * Theory of operation. The new subtree is built where nobody sees it: in a copy of the view's mount namespace, by the
+ * functions that build a view at the start, on the names that it will have. What is kept is cloned there before it is
+ * covered. Then the finished subtree is cloned as a whole, the clone attached to the name in the real view with one
+ * call, and the copy ends. From the view the mount spreads to the namespace of the programs.
  *
- * Locks. A mount that spreads across the border of a user namespace is not locked there by itself: the kernel reckons that what lies
- * below was seen before. Programs without power over the floor cannot take it away all the same, and namespaces that they make have
- * it locked. Root inside (identity root) has that power: it can take the mount away, look below it, or cut the floor off from the view
- * (mount --make-private). So in such an environment a change shows something else, and is no boundary against root inside, which
- * verbs/view.c says. Each change is looked for on the floor, and one that did not arrive has failed.
+ * Locks. A mount that spreads across the border of a user namespace is not locked there by itself: the kernel reckons
+ * that what lies below was seen before. Programs without power over the floor cannot take it away all the same, and
+ * namespaces that they make have it locked. Root inside (identity root) has that power: it can take the mount away,
+ * look below it, or cut the floor off from the view (mount --make-private). So in such an environment a change shows
+ * something else, and is no boundary against root inside, which verbs/view.c says. Each change is looked for on the
+ * floor, and one that did not arrive has failed.
  *
- * What was there stays below, also for programs that have it open: nothing is taken away from the view itself. A change that leads back to what was there before the last one shows that once more:
- * in the copy the last one is taken away, and what appears is cloned. So a layer that is in use comes back without being mounted a
- * second time.
+ * What was there stays below, also for programs that have it open: nothing is taken away from the view itself. A change
+ * that leads back to what was there before the last one shows that once more: in the copy the last one is taken away,
+ * and what appears is cloned. So a layer that is in use comes back without being mounted a second time.
  */
 #include "host/linux/keep.h"
 
@@ -60,7 +61,8 @@ static int make_name(const struct workplace *w, const struct plan_name *name, st
 static bool stands_at_start(const struct plan *plan, const char *path)
 {
         for (size_t i = 0; i < plan->count; i++)
-                if (plan->ops[i].kind != PLAN_EXPOSE && plan->ops[i].kind != PLAN_MIRROR && strcmp(plan->ops[i].path, path) == 0)
+                if (plan->ops[i].kind != PLAN_EXPOSE && plan->ops[i].kind != PLAN_MIRROR &&
+                    strcmp(plan->ops[i].path, path) == 0)
                         return true;
         return false;
 }
@@ -73,7 +75,8 @@ static int check_slots(const struct plan *start, const struct plan_change *c, st
                         if (start->ops[i].slot == c->steps[s].op->slot) {
                                 cleanup_free char *shown = text_escape(c->steps[s].op->path);
                                 error_set(err, EBUSY, "%s: its layer is in use, and is not mounted twice", shown);
-                                return error_remedy(err, "keep the change in the description and restart the environment");
+                                return error_remedy(err,
+                                                    "keep the change in the description and restart the environment");
                         }
         return 0;
 }
@@ -101,8 +104,8 @@ static int clone_top(const struct workplace *w, const char *path, struct error *
 }
 
 /* In the copy: everything up to the finished subtree, as a detached clone. Returns its descriptor. */
-static int build(struct workplace *w, const struct plan *start, struct plan_change *c, struct plan *made, unsigned covered, bool back,
-                 struct error *err)
+static int build(struct workplace *w, const struct plan *start, struct plan_change *c, struct plan *made,
+                 unsigned covered, bool back, struct error *err)
 {
         int kept[256];
         size_t kept_count = 0;
@@ -157,8 +160,8 @@ static int build(struct workplace *w, const struct plan *start, struct plan_chan
 }
 
 /* In the copy: finds everything anew, since descriptors from outside of it belong to other mounts, and builds. */
-static int enter_and_build(const struct workplace *outside, struct plan_change *c, struct plan *made, unsigned covered, bool back,
-                           struct error *err)
+static int enter_and_build(const struct workplace *outside, struct plan_change *c, struct plan *made, unsigned covered,
+                           bool back, struct error *err)
 {
         struct workplace w = WORKPLACE_INIT;
         w.launch = outside->launch;
@@ -181,8 +184,8 @@ static int enter_and_build(const struct workplace *outside, struct plan_change *
         return build(&w, outside->launch->plan, c, made, covered, back, err);
 }
 
-static _Noreturn void builder(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered, bool back,
-                               int socket)
+static _Noreturn void builder(const struct workplace *w, struct plan_change *c, struct plan *made, unsigned covered,
+                              bool back, int socket)
 {
         cleanup_error struct error err = ERROR_INIT;
         int tree = enter_and_build(w, c, made, covered, back, &err);
@@ -227,7 +230,9 @@ static int check_arrival(const struct keep *k, const char *path, const struct st
         if (pid == 0) {
                 struct stat st;
                 cleanup_error struct error unheard = ERROR_INIT;
-                cleanup_close int root = floor_enter(&k->floor, &unheard) < 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                cleanup_close int root = floor_enter(&k->floor, &unheard) < 0
+                                                 ? -1
+                                                 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
                 cleanup_close int there = root < 0 ? -1 : kernel_open_below(root, path, O_PATH | O_NOFOLLOW);
                 _exit(there < 0 || fstat(there, &st) < 0 || st.st_dev != wanted->st_dev || st.st_ino != wanted->st_ino);
         }
@@ -236,11 +241,14 @@ static int check_arrival(const struct keep *k, const char *path, const struct st
                 ;
         if (status == 0)
                 return 0;
-        error_set(err, EPERM, "the change of %s did not reach the programs: root inside has cut their mounts off from the view's", path);
+        error_set(err, EPERM,
+                  "the change of %s did not reach the programs: root inside has cut their mounts off from the view's",
+                  path);
         return error_remedy(err, "keep the change in the description and restart the environment");
 }
 
-/* Carries out the change. `covered`: so many earlier ones lie on its top. `back`: it leads back to before the last of them. */
+/* Carries out the change. `covered`: so many earlier ones lie on its top. `back`: it leads back to before the last of
+ * them. */
 static int revise(const struct keep *k, const char *text, unsigned covered, bool back, struct error *err)
 {
         const struct workplace *w = k->w;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* What kind of socket a name leads to: the kernel is asked (sock_diag), since a connection made to find out would be seen. */
+/* What kind of socket a name leads to: the kernel is asked (sock_diag), since a connection made to find out would be
+ * seen. */
 #include "host/linux/sockettype.h"
 
 #include "base/cleanup.h"
@@ -30,7 +31,8 @@ static int match(const struct nlmsghdr *head, const struct stat *st)
                 if (a->rta_type != UNIX_DIAG_VFS)
                         continue;
                 const struct unix_diag_vfs *vfs = RTA_DATA(a);
-                /* The kernel's own form of a device number. Of some file systems (overlay, btrfs) stat() tells another one. */
+                /* The kernel's own form of a device number. Of some file systems (overlay, btrfs) stat() tells another
+                 * one. */
                 bool same_device = vfs->udiag_vfs_dev == (major(st->st_dev) << 20 | minor(st->st_dev));
                 if (vfs->udiag_vfs_ino == (uint32_t)st->st_ino && (same_device || major(st->st_dev) == 0))
                         return m->udiag_type;
@@ -60,7 +62,9 @@ int socket_type(int fd)
 {
         struct stat st;
         char room[16384] __attribute__((aligned(8)));
-        struct question q = {.head = {.nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        struct question q = {.head = {.nlmsg_len = sizeof q,
+                                      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                                      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
                              .request = {.sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_show = UDIAG_SHOW_VFS}};
         cleanup_close int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
         if (fstat(fd, &st) < 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the view takes from the main system, opened before anything is mounted: binds as detached clones, taken while their mounts
- * are still writable, bases of layers as O_PATH descriptors.
+ * What the view takes from the main system, opened before anything is mounted: binds as detached clones, taken while
+ * their mounts are still writable, bases of layers as O_PATH descriptors.
  */
 #include "host/linux/workplace.h"
 
@@ -58,8 +58,8 @@ static int add_piece(struct sources *o, int source, const char *rest, bool recur
         return 0;
 }
 
-/* The mounts that a bind of `path` consists of. Real root has each file system staged on its own; one whose ids could not
- * be mapped is shown read-only whatever the rule says. */
+/* The mounts that a bind of `path` consists of. Real root has each file system staged on its own; one whose ids could
+ * not be mapped is shown read-only whatever the rule says. */
 static int open_bind(const struct workplace *w, struct sources *o, const struct plan_op *op, const char *path,
                      struct error *err)
 {
@@ -105,7 +105,8 @@ int sources_of(const struct workplace *w, const struct plan_op *op, struct sourc
                 return 0;
         o->lower = memory_grow(NULL, op->source_count, sizeof *o->lower);
         for (size_t i = 0; i < op->source_count; i++) {
-                bool mirrored = op->mirrored && i >= op->frozen; /* frozen parts are paddock's own, not of the main system */
+                bool mirrored = op->mirrored &&
+                                i >= op->frozen; /* frozen parts are paddock's own, not of the main system */
                 int fd = source_open(w, mirrored, op->sources[i], err);
                 if (fd < 0)
                         return fd;

@@ -13,7 +13,8 @@
 
 int stage_open(struct workplace *w, struct error *err)
 {
-        /* Attached where the environment's /dev will cover it: an overlay refuses layers on a mount that stands nowhere. */
+        /* Attached where the environment's /dev will cover it: an overlay refuses layers on a mount that stands
+         * nowhere. */
         const char *size = w->plan->in_memory ? "mode=0755" : "mode=0755,size=25%";
         if (mount("paddock", w->stage_point, "tmpfs", MS_NOSUID | MS_NODEV, size) < 0)
                 return error_sys(err, errno, "cannot mount a tmpfs to build the view on");
@@ -33,8 +34,8 @@ int stage_directory(struct workplace *w, const char *prefix, size_t number, unsi
         return fd;
 }
 
-/* The directory that `path` is to be made in, below `directory`: made where it is missing, and never through a link, which a
- * program may have left in a layer. Returns a descriptor or -errno; *last points at the last component. */
+/* The directory that `path` is to be made in, below `directory`: made where it is missing, and never through a link,
+ * which a program may have left in a layer. Returns a descriptor or -errno; *last points at the last component. */
 static int parent_of(int directory, const char *path, const char **last)
 {
         cleanup_close int at = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -58,7 +59,9 @@ static int make_name(int parent, const char *last, const struct plan_name *name)
         switch (name->kind) {
         case NAME_DIRECTORY: {
                 result = mkdirat(parent, last, 0755);
-                cleanup_close int made = result < 0 ? -1 : openat(parent, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                cleanup_close int made = result < 0 ? -1
+                                                    : openat(parent, last,
+                                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (result == 0)
                         result = made < 0 ? -1 : fchmod(made, name->mode);
                 break;

@@ -29,13 +29,15 @@ static char *read_whole(const char *path)
         size_t size = st.st_size > 0 ? (size_t)st.st_size : 16384; /* of /proc's files nobody knows the size */
         char *text = memory_new(size + 1);
         size_t length = 0;
-        for (ssize_t n; length < size && ((n = read(fd, text + length, size - length)) > 0 || (n < 0 && errno == EINTR));)
+        for (ssize_t n;
+             length < size && ((n = read(fd, text + length, size - length)) > 0 || (n < 0 && errno == EINTR));)
                 length += n > 0 ? (size_t)n : 0;
         text[length] = '\0';
         return text;
 }
 
-/* The user's name, which the C library linked in statically cannot ask a directory service for; there, what login said. */
+/* The user's name, which the C library linked in statically cannot ask a directory service for; there, what login
+ * said. */
 static char *user_name(uid_t uid)
 {
         cleanup_free char *passwd = read_whole("/etc/passwd");
@@ -65,11 +67,13 @@ void host_survey_ids(struct system *system)
                 return;
         char buffer[64];
         if (!tool_path("newuidmap", buffer, sizeof buffer) || !tool_path("newgidmap", buffer, sizeof buffer)) {
-                system->ids_lack = memory_string("newuidmap is not installed: as root, install the package uidmap (Debian, Ubuntu) "
-                                                 "or shadow-utils (Fedora)");
+                system->ids_lack = memory_string(
+                        "newuidmap is not installed: as root, install the package uidmap (Debian, Ubuntu) "
+                        "or shadow-utils (Fedora)");
                 return;
         }
-        cleanup_free char *name = user_name(system->uid), *subuid = read_whole("/etc/subuid"), *subgid = read_whole("/etc/subgid");
+        cleanup_free char *name = user_name(system->uid), *subuid = read_whole("/etc/subuid"),
+                          *subgid = read_whole("/etc/subgid");
         if (subuid)
                 subid_all(subuid, name, system->uid, IDS, &system->uids);
         if (subgid)

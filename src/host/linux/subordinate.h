@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Root inside, by an ordinary user: 0 is the user, and the ids after it are those that the administrator handed out in
- * /etc/subuid and /etc/subgid (subuid(5)). Only the set-uid programs newuidmap and newgidmap may map those, from outside. Two of
- * them, each with a C library to load, cost more than all else of a start, so they run at the same time, while the environment's
- * first process opens what it needs.
+ * /etc/subuid and /etc/subgid (subuid(5)). Only the set-uid programs newuidmap and newgidmap may map those, from
+ * outside. Two of them, each with a C library to load, cost more than all else of a start, so they run at the same
+ * time, while the environment's first process opens what it needs.
  *
  * Root of an environment maps the ids that it has itself.
  */

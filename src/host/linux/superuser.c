@@ -94,8 +94,8 @@ int superuser_stage(struct superuser *s, pid_t init, int state, struct error *er
                 if (trees[i] < 0 && trees[i] != -ENOENT)
                         result = result < 0 ? result : trees[i];
         }
-        if (result == 0 && (mount("paddock", STAGE, "tmpfs", MS_NOSUID, "mode=0755") < 0 || mkdir(STAGE "/m", 0755) < 0 ||
-                            mkdir(STAGE "/work", 0755) < 0))
+        if (result == 0 && (mount("paddock", STAGE, "tmpfs", MS_NOSUID, "mode=0755") < 0 ||
+                            mkdir(STAGE "/m", 0755) < 0 || mkdir(STAGE "/work", 0755) < 0))
                 result = error_sys(err, errno, "cannot mount a stage on " STAGE);
         for (size_t i = 0; i < s->count; i++) {
                 if (trees[i] < 0)

@@ -2,14 +2,14 @@
 /*
  * What only real root can have: every file system of the main system, each alone and with its ids mapped.
  *
- * Theory of operation. Root inside is never root outside: the environment's ids 0..65535 are a range of unused outer ids.
- * For its files to be root's inside, each mount is cloned alone (which an ordinary user may not: the kernel would let them
- * look under mounts) and gets an id map (MOUNT_ATTR_IDMAP). The clones stand on a small tmpfs over /dev in a mount
- * namespace that only this run has; the environment's mount namespace is a copy of it and takes its sources from there. The
- * layer's own files belong to the range: a set-uid file in it is set-uid to nobody.
+ * Theory of operation. Root inside is never root outside: the environment's ids 0..65535 are a range of unused outer
+ * ids. For its files to be root's inside, each mount is cloned alone (which an ordinary user may not: the kernel would
+ * let them look under mounts) and gets an id map (MOUNT_ATTR_IDMAP). The clones stand on a small tmpfs over /dev in a
+ * mount namespace that only this run has; the environment's mount namespace is a copy of it and takes its sources from
+ * there. The layer's own files belong to the range: a set-uid file in it is set-uid to nobody.
  *
- * A file system that cannot map ids (overlay below a container, FUSE, virtual ones) is staged without: it can be seen, as
- * nobody's, and is read-only.
+ * A file system that cannot map ids (overlay below a container, FUSE, virtual ones) is staged without: it can be seen,
+ * as nobody's, and is read-only.
  */
 #pragma once
 
@@ -29,11 +29,13 @@ struct superuser {
         unsigned base;         /* first outer id */
 };
 
-/* Before the environment's first process is made: a mount namespace for this run, and the list of what will be staged. */
+/* Before the environment's first process is made: a mount namespace for this run, and the list of what will be
+ * staged. */
 int superuser_prepare(struct superuser *s, const struct system *system, const char *key, struct error *err);
 
 /* Afterwards: maps the ids of `init` and stages everything. `state` is the environment's directory, or -1. */
 int superuser_stage(struct superuser *s, pid_t init, int state, struct error *err);
 
-/* In the environment's first process, when all is staged: becomes root of the range, in a mount namespace of its own. */
+/* In the environment's first process, when all is staged: becomes root of the range, in a mount namespace of its
+ * own. */
 int superuser_enter(struct superuser *s, struct workplace *w, bool has_state, struct error *err);

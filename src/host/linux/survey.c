@@ -208,8 +208,8 @@ static int read_mounts(struct system *system, struct error *err)
         return 0;
 }
 
-/* Path sockets that something listens on, from /proc/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", where a
- * set bit 16 in Flags (__SO_ACCEPTCON) means listening and datagram sockets (Type 0002) need none. */
+/* Path sockets that something listens on, from /proc/net/unix: "Num: RefCount Protocol Flags Type St Inode Path", where
+ * a set bit 16 in Flags (__SO_ACCEPTCON) means listening and datagram sockets (Type 0002) need none. */
 static int look_sockets(void *context, char ***paths)
 {
         (void)context;
@@ -253,8 +253,8 @@ static void read_stacks(struct system *system)
         }
 }
 
-/* Is this the main system's own user namespace, and are we root with the power to mount in it? If not, *direct says whether we
- * are root of another one, with the power to map its ids. */
+/* Is this the main system's own user namespace, and are we root with the power to mount in it? If not, *direct says
+ * whether we are root of another one, with the power to map its ids. */
 static bool really_root(bool *direct)
 {
         *direct = false;
@@ -280,8 +280,13 @@ static char *absolute_variable(const char *name)
 
 int host_survey(struct system *system, const char *store, const char *layer, struct error *err)
 {
-        *system = (struct system){.look = {.file = look_file, .link = look_link, .opaque = look_opaque, .entries = look_entries,
-                                           .directories = look_directories, .writable = look_writable, .sockets = look_sockets},
+        *system = (struct system){.look = {.file = look_file,
+                                           .link = look_link,
+                                           .opaque = look_opaque,
+                                           .entries = look_entries,
+                                           .directories = look_directories,
+                                           .writable = look_writable,
+                                           .sockets = look_sockets},
                                   .uid = geteuid(),
                                   .gid = getegid(),
                                   .home = absolute_variable("HOME"),

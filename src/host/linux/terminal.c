@@ -45,12 +45,12 @@ int terminal_make(int *master, struct error *err)
 /* By member: the structure has holes. */
 static bool same_settings(const struct termios *a, const struct termios *b)
 {
-        return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag && a->c_lflag == b->c_lflag &&
-               memcmp(a->c_cc, b->c_cc, sizeof a->c_cc) == 0;
+        return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
+               a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof a->c_cc) == 0;
 }
 
-/* The settings for the inner terminal. When a shell has the outer one, its line editor has made it raw; a program that starts in
- * the background then gets ordinary ones. */
+/* The settings for the inner terminal. When a shell has the outer one, its line editor has made it raw; a program that
+ * starts in the background then gets ordinary ones. */
 static struct termios inner_settings(const struct terminal *t)
 {
         struct termios settings = t->saved;

@@ -2,14 +2,15 @@
 /*
  * The terminal of a program in an environment is its own.
  *
- * Theory of operation. A program that holds the user's terminal can read what is typed after it ended and, with TIOCSTI,
- * type for the user. So the environment gets a pseudo-terminal from its own /dev/pts, and the paddock outside relays: it
- * puts the outer terminal into raw mode and passes bytes. What the keys mean (Ctrl-C, Ctrl-Z) is decided by the inner
- * terminal, so job control inside works.
+ * Theory of operation. A program that holds the user's terminal can read what is typed after it ended and, with
+ * TIOCSTI, type for the user. So the environment gets a pseudo-terminal from its own /dev/pts, and the paddock outside
+ * relays: it puts the outer terminal into raw mode and passes bytes. What the keys mean (Ctrl-C, Ctrl-Z) is decided by
+ * the inner terminal, so job control inside works.
  *
- * The outer terminal is only taken when it is ours to take: in a pipeline (`paddock run x | less`) or in the background the
- * program starts in a background group of its terminal; if it then reads, the kernel stops it with SIGTTIN, init reports
- * that, and only then the terminal is taken (or, in the background, paddock stops as the program itself would have).
+ * The outer terminal is only taken when it is ours to take: in a pipeline (`paddock run x | less`) or in the background
+ * the program starts in a background group of its terminal; if it then reads, the kernel stops it with SIGTTIN, init
+ * reports that, and only then the terminal is taken (or, in the background, paddock stops as the program itself would
+ * have).
  */
 #pragma once
 

@@ -3,11 +3,12 @@
  * The view, built from the plan's operations with mounts.
  *
  * Theory of operation. Everything that shows the main system is opened before anything is mounted: sources are meant as
- * they are outside, and a rule may well cover the source of another. Binds are detached clones, taken while their mounts
- * are still writable; layers get O_PATH descriptors. Then the main system's tree, which this mount namespace has as a
- * private copy, is made read-only as a whole (or left behind, when the root is a new one), and the operations are mounted
- * from the root downwards, each on a name looked up without following any link. Nothing needs to be locked here: the
- * program runs in a user and mount namespace below this one, where the kernel treats all these mounts as one piece.
+ * they are outside, and a rule may well cover the source of another. Binds are detached clones, taken while their
+ * mounts are still writable; layers get O_PATH descriptors. Then the main system's tree, which this mount namespace has
+ * as a private copy, is made read-only as a whole (or left behind, when the root is a new one), and the operations are
+ * mounted from the root downwards, each on a name looked up without following any link. Nothing needs to be locked
+ * here: the program runs in a user and mount namespace below this one, where the kernel treats all these mounts as one
+ * piece.
  */
 #include "host/linux/workplace.h"
 
@@ -78,9 +79,11 @@ static int attach_clone(int source, int target, bool read_only, const char *path
         return 0;
 }
 
-/* What a layer with frozen parts covers, as an overlay of its own, read-only. Frozen parts are kept in the state directory, which
- * mostly lies in what the layer covers, and the kernel refuses (ELOOP) to unite a directory with one below it. */
-static int build_covered(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, struct error *err)
+/* What a layer with frozen parts covers, as an overlay of its own, read-only. Frozen parts are kept in the state
+ * directory, which mostly lies in what the layer covers, and the kernel refuses (ELOOP) to unite a directory with one
+ * below it. */
+static int build_covered(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o,
+                         struct error *err)
 {
         cleanup_close int point = stage_directory(w, "covered", w->numbering + number, 0755, err);
         cleanup_close int empty = point < 0 ? -1 : stage_directory(w, "empty", 0, 0755, err);
@@ -99,8 +102,8 @@ static int build_covered(struct workplace *w, size_t number, const struct plan_o
         return fd < 0 ? error_sys(err, errno, "cannot open what the layer of %s covers", op->path) : fd;
 }
 
-static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o, int target,
-                       struct error *err)
+static int build_layer(struct workplace *w, size_t number, const struct plan_op *op, const struct sources *o,
+                       int target, struct error *err)
 {
         cleanup_free int *lower = memory_grow(NULL, o->lower_count + 2, sizeof *lower);
         size_t count = 0;
@@ -143,7 +146,8 @@ static int build_layer(struct workplace *w, size_t number, const struct plan_op 
         }
         int result = overlay_mount(target, lower, count, upper, work, w->launch->scratch, op->path, err);
         if (result == -EINVAL && op->slot < 0 && !op->name_count && o->lower_count == 1) {
-                /* A mirror of a file system that overlay does not take (FAT, case-insensitive ones: they have no sockets). */
+                /* A mirror of a file system that overlay does not take (FAT, case-insensitive ones: they have no
+                 * sockets). */
                 error_clear(err);
                 return attach_clone(o->lower[0], target, true, op->path, err);
         }
@@ -214,7 +218,8 @@ static int build_pieces(struct workplace *w, const struct sources *o, int target
                         cleanup_free char *shown = text_escape(path);
                         return error_sys(err, code, "cannot mount on %s inside", shown);
                 }
-                if (w->root < 0 && new_root_ready(w, err) < 0) /* the first piece is the root that the others stand in */
+                if (w->root < 0 &&
+                    new_root_ready(w, err) < 0) /* the first piece is the root that the others stand in */
                         return -err->code;
         }
         return 0;
@@ -253,25 +258,30 @@ static int build_expose(struct workplace *w, const struct plan_op *op, const str
                         return result;
         }
         cleanup_close int place = view_target(w, STACK_PLACE, err);
-        cleanup_close int index = place < 0 ? -1 : openat(place, "index", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0444);
+        cleanup_close int index = place < 0 ? -1
+                                            : openat(place, "index", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0444);
         cleanup_free char *escaped = text_escape(op->path);
         if (index < 0 || dprintf(index, "%zu\t%u\t%s\n", o->piece_count + 1, op->mode, escaped) < 0)
                 return error_sys(err, errno, "cannot write the index of layers");
         return 0;
 }
 
-/* The root in which the stage is attached will be left behind. What later changes of the view are built on is attached below the /dev
- * of the new one, where it is covered as well. */
+/* The root in which the stage is attached will be left behind. What later changes of the view are built on is attached
+ * below the /dev of the new one, where it is covered as well. */
 static int keep_stage(struct workplace *w, int target, struct error *err)
 {
         static const char *const parts[] = {"", "state0", "mirror0", "outer0"};
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-                cleanup_close int from = parts[i][0] ? openat(w->stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC) : fcntl(w->stage, F_DUPFD_CLOEXEC, 3);
+                cleanup_close int from = parts[i][0] ? openat(w->stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                                     : fcntl(w->stage, F_DUPFD_CLOEXEC, 3);
                 if (from < 0 && errno == ENOENT)
                         continue;
                 bool whole = strcmp(parts[i], "outer0") == 0;
-                cleanup_close int tree = open_tree(from, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (whole ? AT_RECURSIVE : 0));
-                cleanup_close int to = parts[i][0] ? openat(w->kept_stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC) : fcntl(target, F_DUPFD_CLOEXEC, 3);
+                cleanup_close int tree = open_tree(from, "",
+                                                   AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                                                           (whole ? AT_RECURSIVE : 0));
+                cleanup_close int to = parts[i][0] ? openat(w->kept_stage, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                                   : fcntl(target, F_DUPFD_CLOEXEC, 3);
                 if (tree < 0 || to < 0 || kernel_attach(tree, to) < 0)
                         return error_sys(err, errno, "cannot keep what later changes of the view need");
                 if (!parts[i][0])
@@ -287,7 +297,8 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
                 return dev;
         if (w->launch->keep && w->plan->new_root && keep_stage(w, target, err) < 0)
                 return -err->code;
-        /* Attached before anything is mounted in it: mounts that stayed on the stage would be copied for the program's level too. */
+        /* Attached before anything is mounted in it: mounts that stayed on the stage would be copied for the program's
+         * level too. */
         cleanup_close int tree = open_tree(dev, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree < 0 || kernel_attach(tree, target) < 0)
                 return error_sys(err, errno, "cannot mount %s inside", op->path);
@@ -295,7 +306,8 @@ static int build_devices(struct workplace *w, const struct plan_op *op, int targ
         if (result < 0)
                 return result;
         cleanup_close int pts = openat(tree, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside") : devices_terminals(pts, identity_count("/proc/self/gid_map") > 5, err);
+        return pts < 0 ? error_sys(err, errno, "cannot open /dev/pts inside")
+                       : devices_terminals(pts, identity_count("/proc/self/gid_map") > 5, err);
 }
 
 int view_operation(struct workplace *w, size_t number, const struct sources *o, int target, struct error *err)
@@ -324,8 +336,10 @@ int view_operation(struct workplace *w, size_t number, const struct sources *o, 
                         int code = errno;
                         error_sys(err, code, "cannot mount a process list of its own on %s inside", op->path);
                         if (code == EPERM)
-                                error_remedy(err, "parts of the outer /proc are masked (as in a container), so the kernel gives "
-                                                  "no new one: run paddock outside of that container, or have it started with "
+                                error_remedy(err, "parts of the outer /proc are masked (as in a container), so the "
+                                                  "kernel gives "
+                                                  "no new one: run paddock outside of that container, or have it "
+                                                  "started with "
                                                   "an unmasked /proc");
                         return -code;
                 }
@@ -367,14 +381,15 @@ static int open_root(struct workplace *w, struct error *err)
 
 static int enter_root(struct workplace *w, struct error *err)
 {
-        if (w->plan->new_root && (fchdir(w->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
+        if (w->plan->new_root &&
+            (fchdir(w->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0))
                 return error_sys(err, errno, "cannot change to the new root");
         return chdir("/") < 0 ? error_sys(err, errno, "cannot enter the root of the view") : 0;
 }
 
-/* The environment's directory through a mount that stays writable when the rest is made read-only, attached on the stage because an
- * overlay refuses one that stands nowhere (and not on itself: the paddock outside would wait for the kernel to unmount it when it
- * removes the directory). In memory it is a directory of the stage. */
+/* The environment's directory through a mount that stays writable when the rest is made read-only, attached on the
+ * stage because an overlay refuses one that stands nowhere (and not on itself: the paddock outside would wait for the
+ * kernel to unmount it when it removes the directory). In memory it is a directory of the stage. */
 static int open_layer(struct workplace *w, int clone, struct error *err)
 {
         if (clone < 0) { /* nothing to keep */
@@ -390,7 +405,8 @@ static int open_layer(struct workplace *w, int clone, struct error *err)
         return w->layer < 0 ? error_sys(err, errno, "cannot open the environment's directory") : 0;
 }
 
-/* Until ids are mapped nothing can be made: its owner would be nobody; and what belongs to one of them cannot be opened. */
+/* Until ids are mapped nothing can be made: its owner would be nobody; and what belongs to one of them cannot be
+ * opened. */
 static int await_ids(const struct workplace *w)
 {
         struct report report;
@@ -409,8 +425,9 @@ static int open_sources(const struct workplace *w, bool mirrored, struct sources
         return result;
 }
 
-/* A cover that is not needed: what it was for has vanished; or its directory is closed to us, who have every right that a program
- * inside may get (a directory of root's own in a file system whose ids cannot be mapped: tmpfs before Linux 6.3). */
+/* A cover that is not needed: what it was for has vanished; or its directory is closed to us, who have every right that
+ * a program inside may get (a directory of root's own in a file system whose ids cannot be mapped: tmpfs before
+ * Linux 6.3). */
 bool view_nobody_gets_there(const struct plan_op *op, int code)
 {
         return op->kind == PLAN_SEAL && (code == ENOENT || code == EACCES);

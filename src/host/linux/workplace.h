@@ -2,10 +2,10 @@
 /*
  * Where the view is built: private to host/linux.
  *
- * The process that builds it (later the environment's init) is alone in a user and mount namespace of its own, in which it
- * has all capabilities. Its working directory is the environment's directory (or, for real root, the stage that root
- * prepared): a descriptor from outside would belong to a mount of the outer namespace, which the kernel refuses to build
- * on, while the working directory is carried over into the copy.
+ * The process that builds it (later the environment's init) is alone in a user and mount namespace of its own, in which
+ * it has all capabilities. Its working directory is the environment's directory (or, for real root, the stage that root
+ * prepared): a descriptor from outside would belong to a mount of the outer namespace, which the kernel refuses to
+ * build on, while the working directory is carried over into the copy.
  */
 #pragma once
 
@@ -26,9 +26,11 @@ struct workplace {
         const struct plan *plan;
         int layer;   /* the environment's directory on a writable mount; in memory: the stage */
         int stage;   /* a small tmpfs for what lives only as long as the view */
-        int kept_stage; /* the same when the view stands and may change later, with `state0`, `mirror0` and `outer0`; or -1 */
+        int kept_stage; /* the same when the view stands and may change later, with `state0`, `mirror0` and `outer0`; or
+                           -1 */
         int outer;   /* what sources are looked up in; -1: the root of this process */
-        size_t numbering; /* what directories of the stage are numbered from: they must not be those of a layer that lives */
+        size_t numbering; /* what directories of the stage are numbered from: they must not be those of a layer that
+                             lives */
         int root;    /* the root of the view */
         int mirror;  /* the root of the mirror, or -1 */
         struct lister lister;
@@ -42,9 +44,20 @@ struct workplace {
         size_t staged_count;
 };
 
-#define WORKPLACE_INIT                                                                                                \
-        ((struct workplace){.layer = -1, .stage = -1, .kept_stage = -1, .outer = -1, .root = -1, .mirror = -1, .lister = LISTER_NONE, .control = -1,  \
-                            .ids = -1, .devices = "/dev", .devices_fd = -1, .fuse = -1, .stage_point = "/dev"})
+#define WORKPLACE_INIT                                                                                                 \
+        ((struct workplace){.layer = -1,                                                                               \
+                            .stage = -1,                                                                               \
+                            .kept_stage = -1,                                                                          \
+                            .outer = -1,                                                                               \
+                            .root = -1,                                                                                \
+                            .mirror = -1,                                                                              \
+                            .lister = LISTER_NONE,                                                                     \
+                            .control = -1,                                                                             \
+                            .ids = -1,                                                                                 \
+                            .devices = "/dev",                                                                         \
+                            .devices_fd = -1,                                                                          \
+                            .fuse = -1,                                                                                \
+                            .stage_point = "/dev"})
 
 /* Makes the whole view. Afterwards the process's root is the environment's. */
 int view_build(struct workplace *w, struct error *err);
@@ -74,24 +87,25 @@ int sources_of(const struct workplace *w, const struct plan_op *op, struct sourc
 /* Closes and frees an array of `count`. */
 void sources_clear(struct sources *opened, size_t count);
 
-/* copy.c: copies the regular file that `from` (O_PATH) is open on to `name` in `directory`, with mode, times and, as far as it may,
- * owner; reflinked where the file systems can. */
+/* copy.c: copies the regular file that `from` (O_PATH) is open on to `name` in `directory`, with mode, times and, as
+ * far as it may, owner; reflinked where the file systems can. */
 int copy_into_layer(int from, int directory, const char *name, struct error *err);
 /* Copies the files and links (not the directories) of `from` into `to`. What may not be read stays away. */
 int copy_entries(int from, int to, struct error *err);
 
-/* overlay.c: mounts an overlay on the directory `target`. `lower` are descriptors, topmost first; `upper` and `work` are
- * -1 for a read-only one. */
+/* overlay.c: mounts an overlay on the directory `target`. `lower` are descriptors, topmost first; `upper` and `work`
+ * are -1 for a read-only one. */
 int overlay_mount(int target, const int *lower, size_t lower_count, int upper, int work, bool is_volatile,
                   const char *path, struct error *err);
 
-/* devices.c: makes a minimal /dev in the directory `dev`, the root of a mount of its own, with the nodes of the directory `from`;
- * with that of FUSE if `fuse`. */
+/* devices.c: makes a minimal /dev in the directory `dev`, the root of a mount of its own, with the nodes of the
+ * directory `from`; with that of FUSE if `fuse`. */
 int devices_make(int dev, int from, bool fuse, struct error *err);
 /* Mounts terminals of its own on the directory `pts`. */
 int devices_terminals(int pts, bool has_ids, struct error *err);
 
-/* stage.c: mounts the stage, and names made in a directory of the stage. Returns a descriptor of stage/<prefix><number>. */
+/* stage.c: mounts the stage, and names made in a directory of the stage. Returns a descriptor of
+ * stage/<prefix><number>. */
 int stage_open(struct workplace *w, struct error *err);
 int stage_directory(struct workplace *w, const char *prefix, size_t number, unsigned mode, struct error *err);
 int stage_names(int directory, const struct plan_name *names, size_t count, struct error *err);
