@@ -120,12 +120,13 @@ char *text_unescape(const char *s)
                         break;
                 if (c == '\\') {
                         c = *++s;
+                        int high = c == 'x' ? hex(s[1]) : -1, low = high < 0 ? -1 : hex(s[2]);
                         if (c == 'n')
                                 c = '\n';
                         else if (c == 't')
                                 c = '\t';
-                        else if (c == 'x' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-                                c = (char)(hex(s[1]) << 4 | hex(s[2]));
+                        else if (high >= 0 && low >= 0) {
+                                c = (char)(high << 4 | low);
                                 s += 2;
                                 if (!c)
                                         return NULL;

@@ -286,7 +286,7 @@ static int lay_entry(struct job *j)
         const struct archive_entry *e = &j->a->entry;
         char *path = NULL;
         int result = take_name(j, e->name, &path);
-        if (result < 0)
+        if (result < 0 || !path)
                 return result;
         const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
         if (j->pass == UNPACK_WHITEOUTS)

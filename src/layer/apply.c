@@ -331,7 +331,7 @@ static void apply_meta(struct apply *a, const struct item *item)
         cleanup_close int fd = target ? files_open_root(target) : -ENOENT;
         cleanup_close int own = apply_open_own(a, item);
         const char *what = "cannot open it outside";
-        struct stat st, at;
+        struct stat st = {0}, at = {0};
         int result = fd < 0 ? fd : own < 0 ? own : fstat(own, &st) < 0 || fstat(fd, &at) < 0 ? -errno : 0;
         if (own == -ENOENT && a->again)
                 return;

@@ -32,7 +32,7 @@ static int copy_link(const struct copying *c, const char *path, int to, const ch
                 close(at);
                 at = next;
         }
-        return at < 0 ? at : linkat(at, piece, to, name, 0) < 0 ? -errno : 0;
+        return at < 0 ? at : !piece || linkat(at, piece, to, name, 0) < 0 ? -errno : 0;
 }
 
 /* Marks what was made like `own`, if that was made by copying, with the time when. */

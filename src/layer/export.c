@@ -207,7 +207,7 @@ static int each_snapshot(struct export *x, int directory,
                 return place == -ENOENT ? 0 : failed(x, place, "snapshot");
         struct names names = {0};
         int result = 0;
-        for (int more; result == 0 && (more = names_next(&names, &place, 1)) > 0;)
+        while (result == 0 && names_next(&names, &place, 1) > 0)
                 for (size_t i = 0; i < names.count && result == 0; i++) {
                         if (!environment_name_valid(names.items[i]))
                                 continue;

@@ -161,7 +161,7 @@ static int begin_slot(struct import *im, int dir, const char *number)
         int result = restore_complete(im, 0);
         if (result == 0)
                 result = read_text(im, &text, NULL);
-        if (result < 0)
+        if (result < 0 || !text)
                 return result;
         size_t length = strlen(text);
         bool blank = strncmp(text, "blank ", 6) == 0;

@@ -242,7 +242,7 @@ static int compose(struct untar *u, const struct tar_header *h, struct records *
         size_t length = strlen(e->name);
         if (e->type == '5' && length && e->name[length - 1] == '/')
                 e->name[length - 1] = '\0';
-        if (!memchr("012356", e->type, 6) || (e->type != '0' && e->stored) || e->size > INT64_MAX ||
+        if (!e->type || !strchr("012356", e->type) || (e->type != '0' && e->stored) || e->size > INT64_MAX ||
             e->stored > INT64_MAX)
                 return damaged(u, err, "it holds something that paddock does not write");
         u->left = e->stored;

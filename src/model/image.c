@@ -67,7 +67,7 @@ int image_list(struct store *s, char ***names, struct error *err)
         cleanup_dir DIR *dir = place < 0 ? NULL : fdopendir(place);
         if (!dir)
                 return place < 0 ? place : error_sys(err, errno, "cannot read the directory of images");
-        place = -1;
+        steal_fd(&place); /* it is the stream's */
         int count = 0, capacity = 0;
         char **list = NULL;
         struct dirent *entry;
@@ -87,7 +87,7 @@ static int missing(struct store *s, const char *name, struct error *err)
         char **names = NULL;
         int count = image_list(s, &names, &unheard);
         cleanup_free const char **words = memory_grow(NULL, (size_t)(count < 0 ? 0 : count) + 1, sizeof *words);
-        for (int i = 0; i < count; i++)
+        for (int i = 0; names && i < count; i++)
                 words[i] = names[i];
         words[count < 0 ? 0 : count] = NULL;
         const char *near = text_nearest(name, words);

@@ -92,7 +92,7 @@ static int ask(const struct freezer *f, char order, struct reply *reply, struct 
 
 int host_freezer_stop(const struct freezer *f, unsigned *count, struct error *err)
 {
-        struct reply reply;
+        struct reply reply = {0};
         int result = ask(f, 's', &reply, err);
         if (result == 0)
                 *count = reply.count;
@@ -101,7 +101,7 @@ int host_freezer_stop(const struct freezer *f, unsigned *count, struct error *er
 
 int host_freezer_continue(const struct freezer *f, long *microseconds, struct error *err)
 {
-        struct reply reply;
+        struct reply reply = {0};
         int result = ask(f, 'c', &reply, err);
         if (result == 0)
                 *microseconds = reply.microseconds;

@@ -119,7 +119,7 @@ static bool go_on(struct ahead *a)
                 word[got] = '\0';
                 if (word[0] == 'w' && (path = walk_word(word, &names, &up)) && !ahead_catch_up(a, word + path, names))
                         return false;
-                got = recv(o->words, word, sizeof word - 1, MSG_DONTWAIT);
+                (void)!recv(o->words, word, sizeof word - 1, MSG_DONTWAIT);
                 if (word[0] != 'w')
                         obey(o->mirror, o->words, word, false);
         }

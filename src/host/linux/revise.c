@@ -269,7 +269,7 @@ static int revise(const struct keep *k, const char *text, unsigned covered, bool
         cleanup_close int tree = result < 0 ? -1 : have_built(w, &c, &made, covered, back, err);
         cleanup_close int target = tree < 0 ? -1 : view_target(&here, c.path, err);
         result = target < 0 ? -err->code : 0;
-        struct stat st;
+        struct stat st = {0};
         if (result == 0 && kernel_attach(tree, target) < 0)
                 result = error_sys(err, errno, "cannot attach the change of %s", c.path);
         cleanup_close int now = result < 0 ? -1 : view_target(&here, c.path, err);
