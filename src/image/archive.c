@@ -4,16 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "layer/pax.h"
 
 #include <string.h>
-
-#define TAR_BLOCK 512
-
-struct tar_header { /* ustar; GNU's differs where `prefix` is */
-        char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6],
-                version[2], user[32], group[32], major[8], minor[8], prefix[155], padding[12];
-};
-_Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a tar header is one block");
 
 #define RECORDS_LIMIT (4 << 20) /* bytes of one entry's pax records */
 #define LONG_LIMIT (64 << 10)   /* bytes of a name that GNU tar writes apart: no kernel takes more than 4096 */
@@ -82,18 +75,9 @@ static bool take_mtime(const char *field, size_t size, struct timespec *time)
         return true;
 }
 
-static const char *take_digits(const char *at, const char *end, uint64_t *value)
-{
-        const char *begin = at;
-        *value = 0;
-        for (; at < end && *at >= '0' && *at <= '9' && *value <= (UINT64_MAX - 9) / 10; at++)
-                *value = *value * 10 + (uint64_t)(*at - '0');
-        return at > begin && (at == end || *at < '0' || *at > '9') ? at : NULL;
-}
-
 static bool take_number(const char *text, size_t size, uint64_t *value)
 {
-        return take_digits(text, text + size, value) == text + size && *value <= INT64_MAX;
+        return pax_digits(text, text + size, value) == text + size && *value <= INT64_MAX;
 }
 
 /* Seconds with or without a fraction; nanoseconds are what is kept of it. */
@@ -105,7 +89,7 @@ static bool take_time(const char *text, size_t size, struct timespec *time)
                 *time = (struct timespec){0};
                 return true;
         }
-        const char *at = take_digits(text, end, &seconds);
+        const char *at = pax_digits(text, end, &seconds);
         if (!at || seconds > INT64_MAX)
                 return false;
         *time = (struct timespec){.tv_sec = (time_t)seconds};
@@ -119,6 +103,7 @@ static bool take_time(const char *text, size_t size, struct timespec *time)
 
 /* What comes before an entry's header and outranks it. */
 struct records {
+        struct archive_entry *entry;
         char *path, *link;
         bool has_size, has_uid, has_gid, has_mtime, sparse;
         uint64_t size, uid, gid;
@@ -127,10 +112,11 @@ struct records {
 
 static bool take_string(char **to, const char *value, size_t size)
 {
-        if (!size || memchr(value, '\0', size))
+        char *text = pax_text(value, size);
+        if (!text)
                 return false;
         free(*to);
-        *to = memory_format("%.*s", (int)size, value);
+        *to = text;
         return true;
 }
 
@@ -138,17 +124,14 @@ static bool take_attribute(struct archive_entry *e, const char *name, const char
 {
         if (e->xattrs.count >= XATTRS_LIMIT || strlen(name) > 255 || size > 65536)
                 return false;
-        void *copy = memory_new(size + 1);
-        memcpy(copy, value, size);
-        *vector_add(e->xattrs.items, e->xattrs.count, e->xattrs.capacity) =
-                (struct xattr){.name = memory_string(name), .value = copy, .size = size};
+        pax_add_attribute(&e->xattrs, name, value, size);
         return true;
 }
 
 /* Records that nobody here needs (comments, access times, names of owners) are passed over. */
-static bool take_record(struct archive *a, struct records *r, const char *key, const char *value, size_t size)
+static bool take_record(void *context, const char *key, const char *value, size_t size)
 {
-        static const char attribute[] = "SCHILY.xattr.";
+        struct records *r = context;
         if (strcmp(key, "path") == 0)
                 return take_string(&r->path, value, size);
         if (strcmp(key, "linkpath") == 0)
@@ -163,28 +146,8 @@ static bool take_record(struct archive *a, struct records *r, const char *key, c
                 return r->has_mtime = take_time(value, size, &r->mtime);
         if (strncmp(key, "GNU.sparse.", 11) == 0)
                 r->sparse = true;
-        if (strncmp(key, attribute, sizeof attribute - 1) == 0)
-                return take_attribute(&a->entry, key + sizeof attribute - 1, value, size);
-        return true;
-}
-
-/* "LENGTH KEY=VALUE\n", again and again. */
-static bool take_records(struct archive *a, struct records *r, const char *text, size_t size)
-{
-        for (const char *at = text, *end = text + size; at < end;) {
-                uint64_t length;
-                const char *key = take_digits(at, end, &length);
-                if (!key || *key != ' ' || length > (uint64_t)(end - at) || length < (uint64_t)(key - at) + 3)
-                        return false;
-                key++;
-                const char *next = at + length, *equals = memchr(key, '=', (size_t)(next - key));
-                if (!equals || next[-1] != '\n' || equals == key || memchr(key, '\0', (size_t)(equals - key)))
-                        return false;
-                cleanup_free char *name = memory_format("%.*s", (int)(equals - key), key);
-                if (!take_record(a, r, name, equals + 1, (size_t)(next - 1 - (equals + 1))))
-                        return false;
-                at = next;
-        }
+        if (strncmp(key, PAX_ATTRIBUTE, strlen(PAX_ATTRIBUTE)) == 0)
+                return take_attribute(r->entry, key + strlen(PAX_ATTRIBUTE), value, size);
         return true;
 }
 
@@ -200,12 +163,6 @@ static bool checksum_is_right(const struct tar_header *h)
                 with_signs += ((const signed char *)&copy)[i];
         }
         return take_field(h->checksum, sizeof h->checksum, &told) && (told == sum || (int64_t)told == with_signs);
-}
-
-static bool is_zero(const struct tar_header *h)
-{
-        static const struct tar_header zero;
-        return memcmp(h, &zero, sizeof zero) == 0;
 }
 
 static int pass_padding(struct archive *a, struct error *err)
@@ -295,7 +252,7 @@ static int take_extension(struct archive *a, const struct tar_header *h, struct 
                 cleanup_free char *text = memory_new((size_t)size + 1);
                 result = take(a, text, (size_t)size, err);
                 /* Global ones ('g') hold comments, in all archives that were seen. */
-                if (result == 0 && h->type == 'x' && !take_records(a, r, text, (size_t)size))
+                if (result == 0 && h->type == 'x' && !pax_records(text, (size_t)size, take_record, r))
                         result = damaged(a, err, "the extended header of an entry cannot be read");
         }
         return result < 0 ? result : pass_padding(a, err);
@@ -324,7 +281,7 @@ static int read_entry(struct archive *a, struct records *r, struct error *err)
                         return error_set(err, EINVAL, "it is no tar archive");
                 if (result < 0)
                         return result;
-                if (is_zero(&h))
+                if (pax_is_zero(&h))
                         return extensions ? damaged(a, err, "an extended header without an entry") : drain(a, err);
                 if (!checksum_is_right(&h)) {
                         if (a->at != sizeof h)
@@ -371,7 +328,7 @@ int archive_next(struct archive *a, struct error *err)
                         return (int)n;
         }
         entry_clear(&a->entry);
-        struct records r = {0};
+        struct records r = {.entry = &a->entry};
         int result = read_entry(a, &r, err);
         free(r.path);
         free(r.link);

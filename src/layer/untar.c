@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "layer/tar.h"
+#include "layer/pax.h"
 
 #include <string.h>
 
@@ -49,19 +49,9 @@ static bool take_octal(const char *field, size_t size, uint64_t *value)
         return i && (i == size || field[i] == '\0');
 }
 
-/* Decimal digits up to `end`, which is returned; NULL when there are none or too many. */
-static const char *take_decimal(const char *text, const char *end, uint64_t *value)
-{
-        *value = 0;
-        const char *at = text;
-        for (; at < end && *at >= '0' && *at <= '9' && *value <= (UINT64_MAX - 9) / 10; at++)
-                *value = *value * 10 + (uint64_t)(*at - '0');
-        return at > text && (at == end || *at < '0' || *at > '9') ? at : NULL;
-}
-
 static bool take_number(const char *text, size_t size, uint64_t *value)
 {
-        return take_decimal(text, text + size, value) == text + size;
+        return pax_digits(text, text + size, value) == text + size;
 }
 
 static bool take_time(const char *text, size_t size, struct timespec *time)
@@ -69,20 +59,16 @@ static bool take_time(const char *text, size_t size, struct timespec *time)
         const char *end = text + size;
         bool minus = size && *text == '-';
         uint64_t seconds, nanoseconds;
-        const char *dot = take_decimal(text + minus, end, &seconds);
+        const char *dot = pax_digits(text + minus, end, &seconds);
         if (!dot || seconds > INT64_MAX || end - dot != 10 || *dot != '.' || !take_number(dot + 1, 9, &nanoseconds))
                 return false;
         *time = (struct timespec){.tv_sec = minus ? -(time_t)seconds : (time_t)seconds, .tv_nsec = (long)nanoseconds};
         return true;
 }
 
-static char *take_name(const char *text, size_t size)
-{
-        return size && !memchr(text, '\0', size) ? memory_format("%.*s", (int)size, text) : NULL;
-}
-
 /* What the records of one entry say, which its header has no room for. */
 struct records {
+        struct untar_entry *entry;
         char *path, *link, *sparse_name;
         bool has_size, has_uid, has_gid, has_mtime, has_real;
         uint64_t size, uid, gid, real;
@@ -100,7 +86,7 @@ static void records_clear(struct records *r)
 static bool take_string(char **to, const char *value, size_t size)
 {
         free(*to);
-        *to = take_name(value, size);
+        *to = pax_text(value, size);
         return *to != NULL;
 }
 
@@ -115,16 +101,14 @@ static bool take_attribute(struct untar_entry *e, const char *name, const char *
         bool security = strncmp(name, "security.", 9) == 0 && strcmp(name, "security.capability") != 0;
         if (security || strlen(name) > 255 || e->xattrs.count >= 4096)
                 return false;
-        void *copy = memory_new(size + 1);
-        memcpy(copy, value, size);
-        *vector_add(e->xattrs.items, e->xattrs.count, e->xattrs.capacity) =
-                (struct xattr){.name = memory_string(name), .value = copy, .size = size};
+        pax_add_attribute(&e->xattrs, name, value, size);
         return true;
 }
 
-static bool take_record(struct untar_entry *e, struct records *r, const char *key, const char *value, size_t size)
+static bool take_record(void *context, const char *key, const char *value, size_t size)
 {
-        static const char attribute[] = "SCHILY.xattr.";
+        struct records *r = context;
+        struct untar_entry *e = r->entry;
         if (strcmp(key, "path") == 0)
                 return take_string(&r->path, value, size);
         if (strcmp(key, "linkpath") == 0)
@@ -151,28 +135,8 @@ static bool take_record(struct untar_entry *e, struct records *r, const char *ke
                 return e->copy = size == 0;
         if (strcmp(key, TAR_SOCKET) == 0)
                 return e->socket = size == 1 && *value == 'y';
-        return strncmp(key, attribute, sizeof attribute - 1) == 0 &&
-               take_attribute(e, key + sizeof attribute - 1, value, size);
-}
-
-/* "LENGTH KEY=VALUE\n", again and again. */
-static bool take_records(struct untar_entry *e, struct records *r, const char *text, size_t size)
-{
-        for (const char *at = text, *end = text + size; at < end;) {
-                uint64_t length;
-                const char *key = take_decimal(at, end, &length);
-                if (!key || *key != ' ' || length > (uint64_t)(end - at) || length < (uint64_t)(key - at) + 3)
-                        return false;
-                key++;
-                const char *next = at + length, *equals = memchr(key, '=', (size_t)(next - key));
-                if (!equals || next[-1] != '\n' || equals == key)
-                        return false;
-                cleanup_free char *name = take_name(key, (size_t)(equals - key));
-                if (!name || !take_record(e, r, name, equals + 1, (size_t)(next - 1 - (equals + 1))))
-                        return false;
-                at = next;
-        }
-        return true;
+        return strncmp(key, PAX_ATTRIBUTE, strlen(PAX_ATTRIBUTE)) == 0 &&
+               take_attribute(e, key + strlen(PAX_ATTRIBUTE), value, size);
 }
 
 static char *field_name(const char *field, size_t size)
@@ -191,14 +155,6 @@ static bool checksum_is_right(const struct tar_header *h)
         snprintf(told, sizeof told, "%06o", sum);
         told[7] = ' ';
         return memcmp(h->checksum, told, sizeof told) == 0;
-}
-
-static bool is_zero(const struct tar_header *h)
-{
-        for (size_t i = 0; i < sizeof *h; i++)
-                if (((const char *)h)[i])
-                        return false;
-        return true;
 }
 
 /* Passes over what fills the last block. */
@@ -254,9 +210,9 @@ static int read_entry(struct untar *u, struct records *r, struct error *err)
         struct tar_header h;
         u->before = u->digest;
         int result = take(u, &h, sizeof h, err);
-        if (result == 0 && is_zero(&h)) {
+        if (result == 0 && pax_is_zero(&h)) {
                 result = take(u, &h, sizeof h, err);
-                if (result == 0 && (!is_zero(&h) || fgetc(u->file) != EOF))
+                if (result == 0 && (!pax_is_zero(&h) || fgetc(u->file) != EOF))
                         return damaged(u, err, "something follows its end");
                 return result;
         }
@@ -273,7 +229,7 @@ static int read_entry(struct untar *u, struct records *r, struct error *err)
                 result = take(u, text, (size_t)size, err);
                 if (result == 0)
                         result = pass_padding(u, err);
-                if (result == 0 && !take_records(&u->entry, r, text, (size_t)size))
+                if (result == 0 && !pax_records(text, (size_t)size, take_record, r))
                         return damaged(u, err, "a header says something that this version does not know");
                 if (result == 0)
                         result = take(u, &h, sizeof h, err);
@@ -315,7 +271,7 @@ int untar_next(struct untar *u, struct error *err)
         if (result < 0)
                 return result;
         entry_clear(&u->entry);
-        struct records r = {0};
+        struct records r = {.entry = &u->entry};
         result = read_entry(u, &r, err);
         records_clear(&r);
         return result;
