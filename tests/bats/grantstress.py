@@ -26,7 +26,8 @@ import os, sys
 # says "open", waits for a line, says what it reads then
 fd = os.open(sys.argv[1], os.O_RDONLY)
 print("open", flush=True)
-sys.stdin.readline()
+if not sys.stdin.readline():
+    sys.exit()  # its starter was killed
 try:
     print("read " + os.pread(fd, 10, 0).decode().strip(), flush=True)
 except OSError as e:
