@@ -14,23 +14,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-union ancillary {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * RELAY_DESCRIPTORS) + CMSG_SPACE(sizeof(struct timespec)) + 64];
-};
-
-/* A message that was looked at: `size` bytes in the buffer. */
-struct looked {
-        ssize_t size;
-        int fds[RELAY_DESCRIPTORS];
-        size_t count;
-        bool more;   /* descriptors come with it, and were not taken */
-        bool marked; /* SO_TIMESTAMP was answered: it is a message, not the end */
-};
-
-/* What became of one piece. */
-enum piece { PIECE_PASSED, PIECE_EMPTY, PIECE_FULL, PIECE_LATER, PIECE_END, PIECE_REFUSED, PIECE_BROKEN };
-
 static void queue(struct relay *r, struct link *l, bool later)
 {
         if (l->queue != QUEUED_NOT)
@@ -39,86 +22,6 @@ static void queue(struct relay *r, struct link *l, bool later)
         l->queue = later ? QUEUED_LATER : QUEUED_READY;
         l->queued = *list;
         *list = l;
-}
-
-/* Looks at the next `length` bytes, or the next message. `take`: with its descriptors. Returns 0 or a negative
- * errno. */
-static int look(struct relay *r, int fd, size_t length, bool take, struct looked *looked)
-{
-        union ancillary ancillary;
-        struct iovec part = {r->buffer, length};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        if (take) {
-                message.msg_control = &ancillary;
-                message.msg_controllen = sizeof ancillary;
-        }
-        looked->count = 0;
-        looked->marked = looked->more = false;
-        looked->size = recvmsg(fd, &message, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (looked->size < 0)
-                return -errno;
-        looked->more = message.msg_flags & MSG_CTRUNC;
-        for (struct cmsghdr *c = take ? CMSG_FIRSTHDR(&message) : NULL; c; c = CMSG_NXTHDR(&message, c)) {
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-                        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                        memcpy(looked->fds + looked->count, CMSG_DATA(c), count * sizeof(int));
-                        looked->count += count;
-                } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMP) {
-                        looked->marked = true;
-                }
-        }
-        return 0;
-}
-
-/* How many bytes of the stream lie before the first descriptor. `size` bytes, looked at just now, reach up to it. */
-static size_t before_descriptors(struct relay *r, int fd, size_t size)
-{
-        struct looked looked;
-        size_t without = 0, with = size; /* a look at so many bytes shows none, or some */
-        while (with - without > 1) {
-                size_t middle = without + (with - without) / 2;
-                if (look(r, fd, middle, false, &looked) < 0)
-                        return 0;
-                *(looked.more ? &with : &without) = middle;
-        }
-        return without;
-}
-
-static ssize_t pass(int fd, const char *data, size_t size, const int *fds, size_t count)
-{
-        union ancillary ancillary;
-        struct iovec part = {(char *)data, size};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        if (count) {
-                message.msg_control = &ancillary;
-                message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(count * sizeof(int));
-                memcpy(CMSG_DATA(header), fds, count * sizeof(int));
-        }
-        ssize_t passed = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        return passed < 0 ? -errno : passed;
-}
-
-/* Removes bytes that were passed on from the stream's queue. They were looked at, so they are there. */
-static void remove_bytes(int fd, size_t size)
-{
-        char nothing[4096];
-        struct iovec parts[RELAY_ROOM / sizeof nothing];
-        while (size) {
-                size_t count = 0, left = size;
-                for (; left && count < sizeof parts / sizeof *parts; count++) {
-                        parts[count] = (struct iovec){nothing, left < sizeof nothing ? left : sizeof nothing};
-                        left -= parts[count].iov_len;
-                }
-                struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-                ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
-                if (got <= 0)
-                        return;
-                size -= (size_t)got;
-        }
 }
 
 /* The socket that is to take a large message gets the room. Has it been too small? */
@@ -130,53 +33,6 @@ static bool give_room(int fd, size_t size)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
         getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &has, &length);
         return has > had;
-}
-
-/* What an error of sending means. */
-static enum piece refusal(ssize_t error)
-{
-        switch (error) {
-        case -EAGAIN:
-                return PIECE_FULL;
-        case -EINTR:
-        case -ENOMEM:
-        case -ENOBUFS:
-        case -ETOOMANYREFS: /* too many descriptors under way */
-                return PIECE_LATER;
-        case -EPIPE:
-        case -ECONNRESET:
-                return PIECE_REFUSED;
-        default:
-                return PIECE_BROKEN;
-        }
-}
-
-static enum piece pass_stream(struct relay *r, int from, int to)
-{
-        struct looked looked;
-        int result = look(r, from, RELAY_ROOM, false, &looked);
-        if (result < 0)
-                return result == -EAGAIN ? PIECE_EMPTY : PIECE_END;
-        if (!looked.size)
-                return PIECE_END;
-        size_t size = (size_t)looked.size;
-        if (looked.more) {
-                size_t before = before_descriptors(r, from, size);
-                if (before) {
-                        size = before;
-                } else if (!closer_has_room(r->closer, RELAY_DESCRIPTORS)) {
-                        return PIECE_LATER;
-                } else if (look(r, from, size, true, &looked) < 0 || looked.more) {
-                        closer_take(r->closer, looked.fds, looked.count);
-                        return PIECE_LATER; /* no descriptor was left */
-                }
-        }
-        ssize_t passed = pass(to, r->buffer, size, looked.fds, looked.count);
-        closer_take(r->closer, looked.fds, looked.count);
-        if (passed < 0)
-                return refusal(passed);
-        remove_bytes(from, (size_t)passed);
-        return PIECE_PASSED;
 }
 
 /* The buffer for a message of `size` bytes. False: there is none so large. */
@@ -229,7 +85,7 @@ static bool work_way(struct relay *r, struct link *l, int side)
                         queue(r, l, false);
                         return true;
                 }
-                enum piece piece = type == SOCK_STREAM ? pass_stream(r, from, to)
+                enum piece piece = type == SOCK_STREAM ? pass_stream(r, l, side)
                                                        : pass_message(r, from, to, type != SOCK_DGRAM);
                 switch (piece) {
                 case PIECE_PASSED:
@@ -351,10 +207,10 @@ int link_start(struct relay *r, struct grant *g, int inner)
 
 uint64_t link_end(struct relay *r, struct link *l)
 {
-        uint64_t lost = 0;
         if (l->dead)
                 return 0;
         l->dead = true;
+        uint64_t lost = held_drop(r, &l->held[INNER]) + held_drop(r, &l->held[OUTER]);
         for (int side = 0; side < 2; side++) {
                 int fd = l->end[side].fd, bytes = 0;
                 if (fd < 0)

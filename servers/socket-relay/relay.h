@@ -8,10 +8,10 @@
  * Theory of operation. Nothing is kept in the relay: bytes are looked at where they lie in the kernel's queue
  * (MSG_PEEK), sent on, and only what was taken by the other side is then removed from the queue. So a slow reader holds
  * up its writer as it would without us, an interrupted message is never half lost, and a connection costs the size of
- * its struct.
+ * its struct. (But for struct held.)
  *
- * Descriptors belong to the first byte of the message that they came with, also in a stream. The kernel gives them with
- * whatever bytes one read takes, so a read must begin exactly there: link.c finds the place.
+ * Descriptors belong to the first byte of the message that they came with, also in a stream, and whoever reads the bytes
+ * before it with read() must not lose them: stream.c finds that byte.
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* What an event of epoll is about: the first member of whatever has one. */
 enum source_kind { SOURCE_CONTROL, SOURCE_LISTENER, SOURCE_INNER, SOURCE_OUTER };
@@ -30,6 +31,16 @@ struct source {
 
 enum { INNER, OUTER };
 
+/* Bytes of a stream that were taken out of the queue, to find the one that brings descriptors (stream.c). */
+#define HELD_ROOM 4096
+struct held {
+        size_t size;  /* bytes */
+        size_t at;    /* so many come before the descriptors */
+        size_t rest;  /* so many in the queue are of the same part */
+        size_t count; /* descriptors */
+        int *fds;
+        char bytes[HELD_ROOM];
+};
 
 struct link {
         struct source end[2]; /* INNER, OUTER */
@@ -40,6 +51,7 @@ struct link {
         bool connected, dead;
         bool readable[2], writable[2], hung_up[2];
         bool ended[2]; /* [INNER]: nothing more comes from inside; [OUTER]: from outside */
+        struct held *held[2]; /* of what came from there, or NULL */
 };
 
 struct grant {
@@ -73,7 +85,7 @@ struct relay {
         size_t room;                     /* of buffer */
 };
 
-#define RELAY_ROOM (64 * 1024)            /* bytes looked at in one go */
+#define RELAY_ROOM (256 * 1024)           /* bytes looked at in one go: what fits into a socket by default */
 #define RELAY_LARGEST (8 * 1024 * 1024)   /* of a SEQPACKET or DGRAM message */
 #define RELAY_DESCRIPTORS 253             /* as many as the kernel passes with one message */
 #define RELAY_TURN 8                      /* messages or pieces that a link may pass before others have their turn */
@@ -98,6 +110,29 @@ void grant_accept(struct relay *r, struct grant *g);
 void grant_used(struct relay *r, struct grant *g);
 /* A connection has ended. */
 void grant_lost_link(struct relay *r, struct grant *g);
+
+/* What became of one piece. */
+enum piece { PIECE_PASSED, PIECE_EMPTY, PIECE_FULL, PIECE_LATER, PIECE_END, PIECE_REFUSED, PIECE_BROKEN };
+
+/* A message that was looked at: `size` bytes in the buffer. */
+struct looked {
+        ssize_t size;
+        int fds[RELAY_DESCRIPTORS];
+        size_t count;
+        bool more;   /* descriptors come with it, and were not taken */
+        bool marked; /* SO_TIMESTAMP was answered: it is a message, not the end */
+};
+
+/* piece.c: looking and sending. look(): the next `length` bytes, or the next message; `take`: with its descriptors.
+ * Returns 0 or a negative errno. pass(): how many bytes were taken, or a negative errno; refusal(): what that means. */
+int look(struct relay *r, int fd, size_t length, bool take, struct looked *looked);
+ssize_t pass(int fd, const char *data, size_t size, const int *fds, size_t count);
+enum piece refusal(ssize_t error);
+
+/* stream.c: the next piece of a stream that comes from `side`. */
+enum piece pass_stream(struct relay *r, struct link *l, int side);
+/* Lets go of what is held. Returns how many bytes it was. */
+size_t held_drop(struct relay *r, struct held **held);
 
 /* link.c. `inner` is taken. */
 int link_start(struct relay *r, struct grant *g, int inner);

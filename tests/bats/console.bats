@@ -25,10 +25,12 @@ teardown() { end_boots; }
         boot --detach barn
         eventually said barn 'the barn wakes'
         (sleep 3) | console barn >one &
+        first=$!
         (sleep 3) | console barn >two &
+        second=$!
         sleep 0.5
         types barn 'echo to all $((1+1))' 1 >/dev/null
-        wait
+        wait "$first" "$second"
         grep -q 'to all 2' one
         grep -q 'to all 2' two
 }

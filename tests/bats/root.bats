@@ -661,6 +661,8 @@ seen_inside()
                 seen_inside "$how"
         done
         # while it changes outside, all that stays is seen, and the end is the truth
+        # (real root has no mirror: there the kernel's overlay shows what was first seen)
+        ! is_root || return 0
         start sh -c 'cd "$1" && while :; do for i in $(seq 60); do touch d$i/new; rm -f d$i/new; done; done' - "$OUT/t"
         as_root -- sh -c 'cd "$1" && for i in 1 2 3; do find . -name "[0-9]*" -type f | wc -l; done
                 until [ -e over ]; do sleep 0.1; done; sleep 2; find . -name new | wc -l' \

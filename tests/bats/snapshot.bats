@@ -150,8 +150,9 @@ in' ] && [ ! -e h ] && [ "$(cat g)" = outside ]
         needs_user
         "$PADDOCK" create env
         ( sleep 1; "$PADDOCK" snapshot env one 2>"$OUT/says" ) 3>&- 4>&- &
+        second=$!
         run timeout 30 $PTY -- "$PADDOCK" run -n env sh -c 'set -m; (sleep 2; echo job ended) & wait; echo all ended'
-        wait
+        wait "$second"
         expect_match 'job ended.*all ended'
         [[ $output != *[Ss]topped* ]]
         grep -q 'were stopped for' "$OUT/says"

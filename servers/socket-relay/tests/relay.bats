@@ -21,6 +21,18 @@ load common
         leave
 }
 
+@test "descriptors come with the byte that they were sent with, up to 253 of them, both ways; none stays open in the relay" {
+        relay
+        serves stream orderly
+        granted stream
+        before=$(descriptors)
+        [ "$(tool order "$C")" = "in order" ]
+        ends_with 0
+        few() { [ "$(descriptors)" -le "$before" ]; }
+        eventually few
+        leave
+}
+
 @test "seqpacket: messages stay what they are, empty ones, large ones and those with descriptors" {
         relay
         serves seqpacket

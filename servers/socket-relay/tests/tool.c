@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -372,6 +373,7 @@ static void order_both(int fd)
         pid_t pid = fork();
         int status = 1;
         if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is to wait for this one */
                 order_write(fd);
                 _exit(0);
         }
