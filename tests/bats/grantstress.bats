@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-3.0-or-later
-# grantstress.bats - grants, revokes, enters and kills at random; PADDOCK_STRESS_SECONDS (20) says for how long.
+# grantstress.bats - grants, revokes, enters and kills at random; PADDOCK_STRESS_SECONDS (10) says for how long.
 
 load common
 load grants
@@ -13,7 +13,7 @@ teardown() { end_web; original_teardown; }
         needs_fuse
         web
         warden=$(warden_of web) first=$(first_of web)
-        run python3 "$BATS_TEST_DIRNAME/grantstress.py" "$PADDOCK" "$HOME" "$OUT" "${PADDOCK_STRESS_SECONDS:-20}"
+        run python3 "$BATS_TEST_DIRNAME/grantstress.py" "$PADDOCK" "$HOME" "$OUT" "${PADDOCK_STRESS_SECONDS:-10}"
         echo "$output"
         expect_status 0
         for word in grant revoke hold kill; do [[ $output == *"'$word'"* ]]; done
