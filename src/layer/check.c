@@ -182,7 +182,21 @@ static const char *not_to_write(const struct commit *c, const struct change *cha
         return NULL;
 }
 
-static const char *meta_refused(const struct commit *c, const struct change *change, const char *target, char **text)
+/* The same, with what is below a directory that goes; or what its digest proves. Then c->proved is since when. */
+static const char *lacking(struct commit *c, const struct change *change, int parent, const char *target, char **text)
+{
+        c->proved = change->since;
+        const char *why = unproven(c, change, target);
+        if (!why && change->before.type == META_DIRECTORY && change->kind != CHANGE_CHANGED && parent >= 0)
+                why = tree_unproven(c, change, parent, target, text);
+        struct timespec since;
+        if (!why || !bases_prove(&c->bases, change, target, &since))
+                return why;
+        c->proved = since;
+        return NULL;
+}
+
+static const char *meta_refused(struct commit *c, const struct change *change, const char *target, char **text)
 {
         if (change->what == CHANGE_TIMES)
                 return NULL;
@@ -193,7 +207,7 @@ static const char *meta_refused(const struct commit *c, const struct change *cha
         }
         if (c->uid != 0 && change->before.uid != c->uid)
                 return "only its owner may change the permissions of a directory";
-        return is_forced(c, change->path) ? NULL : unproven(c, change, target);
+        return is_forced(c, change->path) ? NULL : lacking(c, change, -1, target, text);
 }
 
 /* Was the base of a changed file one that nobody can have read? */
@@ -204,15 +218,17 @@ static bool is_unreadable(const struct commit *c, const struct change *change, i
 }
 
 /* A name that is not outside, of a file that was copied from there: was it renamed inside, or deleted outside? */
-static bool is_orphan(const struct change *change)
+static bool is_orphan(const struct commit *c, const struct change *change, const char *target)
 {
+        struct timespec since;
         return change->kind == CHANGE_ADDED && change->copy && !change->link &&
                !(change->since.tv_sec && change->parent_ctime.tv_sec &&
-                 time_before(&change->parent_ctime, &change->since));
+                 time_before(&change->parent_ctime, &change->since)) &&
+               !bases_prove(&c->bases, change, target, &since);
 }
 
 /* Why it is refused, or NULL. What is no constant is put into *text. */
-static const char *refusal(const struct commit *c, const struct change *change, const char *target, char **text)
+static const char *refusal(struct commit *c, const struct change *change, const char *target, char **text)
 {
         if (!target)
                 return "several directories show through there: which of them is meant cannot be told";
@@ -244,7 +260,7 @@ static const char *refusal(const struct commit *c, const struct change *change, 
             now.type != META_NONE && !forced && !known_has(&c->known, target, &now))
                 return "the name is there outside, and nobody inside has seen it";
         if (forced || change->before.type == META_NONE)
-                return !forced && is_orphan(change)
+                return !forced && is_orphan(c, change, target)
                                ? "it is a copy of a file outside that is not there any more, deleted or renamed: if "
                                  "it was renamed inside, choose its old name too"
                                : NULL;
@@ -252,8 +268,7 @@ static const char *refusal(const struct commit *c, const struct change *change, 
                 return "it is based on a file that you cannot read";
         if (c->merge && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR)
                 return NULL;
-        why = unproven(c, change, target);
-        return !why && change->before.type == META_DIRECTORY ? tree_unproven(c, change, parent, target, text) : why;
+        return lacking(c, change, parent, target, text);
 }
 
 static bool is_chosen(const struct commit *c, const char *path)
@@ -267,6 +282,7 @@ static bool is_chosen(const struct commit *c, const char *path)
 static int write_down(struct commit *c, const struct change *change, const char *target)
 {
         bool directory = change->after.type == META_DIRECTORY;
+        cleanup_free char *text = NULL;
         struct item item = {.kind = change->kind == CHANGE_DELETED                ? ITEM_DELETE
                                     : directory && change->kind == CHANGE_CHANGED ? ITEM_META
                                     : directory                                   ? ITEM_DIRECTORY
@@ -277,13 +293,13 @@ static int write_down(struct commit *c, const struct change *change, const char 
                             .slot = change->slot->number,
                             .before = change->before,
                             .after = change->after.type,
-                            .since = change->since,
+                            .since = c->proved,
                             .path = (char *)change->path};
         if (item.kind == ITEM_LINK)
                 item.link = (char *)change->link;
         /* A merge is only wanted where the two really went apart. */
         if (c->merge && item.kind == ITEM_PUT && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR &&
-            !item.forced && unproven(c, change, target))
+            !item.forced && lacking(c, change, -1, target, &text))
                 item.kind = ITEM_MERGE;
         c->items++;
         return journal_add(&c->journal, &item);
@@ -292,6 +308,7 @@ static int write_down(struct commit *c, const struct change *change, const char 
 static int check(struct commit *c, const struct change *change)
 {
         cleanup_free char *target = commit_target(change->slot, change->path), *text = NULL;
+        c->proved = change->since;
         const char *why = refusal(c, change, target, &text);
         if (change->what == CHANGE_TIMES && why)
                 return 0; /* a directory's time is only taken along */

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "layer/bases.h"
 #include "layer/journal.h"
 #include "layer/known.h"
 #include "layer/layer.h"
@@ -31,6 +32,8 @@ struct commit {
                         nobody's */
         bool merge;             /* text that changed on both sides is merged */
         struct known known;
+        struct bases bases;     /* what came with an import */
+        struct timespec proved; /* of the change that is looked at: what it covers is as it was, if it is older */
         struct journal journal;
         bool asked;             /* who the invoking user is: */
         unsigned uid, gid;

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "layer/bases.h"
 #include "layer/layer.h"
 #include "layer/links.h"
 #include "layer/tar.h"
@@ -268,6 +269,42 @@ static int add_digests(struct export *x)
         return result < 0 ? written(x, result) : 0;
 }
 
+/* What its changes were made from, as far as it is proven now. */
+static int add_bases(struct export *x, int directory)
+{
+        cleanup_layer struct layer layer = {0};
+        cleanup_file FILE *file = tmpfile();
+        struct bases bases;
+        struct known known;
+        struct digest whole;
+        if (!file)
+                return error_sys(x->err, errno, "cannot make a temporary file for what the changes were made from");
+        int result = layer_open(&layer, directory, x->err);
+        if (result < 0)
+                return result;
+        bases_load(&bases, directory);
+        known_load(&known, directory);
+        long left_out = bases_collect(&layer, &bases, &known, file, x->err);
+        bases_clear(&bases);
+        known_clear(&known);
+        x->p->unproven = left_out > 0 ? (unsigned long)left_out : 0;
+        if (left_out < 0)
+                return -x->err->code;
+        long size = fflush(file) == EOF ? -1 : ftell(file);
+        if (size < 0 || fseek(file, 0, SEEK_SET) < 0)
+                return error_sys(x->err, errno, "cannot write what the changes were made from");
+        digest_begin(&whole);
+        char piece[65536];
+        for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
+                digest_add(&whole, piece, n);
+        rewind(file);
+        result = tar_add_stream(&x->tar, "bases", file, (uint64_t)size);
+        if (result < 0)
+                return written(x, result);
+        count(x);
+        return note(x, "bases", &whole);
+}
+
 static int export_all(struct export *x, int directory)
 {
         static const char *const files[] = {"environment", "base", "unreadable", NULL};
@@ -275,6 +312,8 @@ static int export_all(struct export *x, int directory)
         int result = add_header(x);
         for (const char *const *file = files; *file && result == 0; file++)
                 result = add_file(x, directory, *file, *file);
+        if (result == 0 && !x->p->image)
+                result = add_bases(x, directory);
         if (result == 0)
                 result = chain_load(directory, "layer/chain", &chain, x->err);
         if (result == 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The state of an import: private to import.c (what describes) and restore.c (what is a file). */
+/* The state of an import: private to import.c (the order of it), describe.c (what describes) and restore.c (what is a file). */
 #pragma once
 
 #include "layer/portable.h"
@@ -45,3 +45,23 @@ int restore_parent(struct import *im, const char **last, int *parent);
 /* Completes the directories that are being filled until only `depth` are. */
 int restore_complete(struct import *im, size_t depth);
 void restore_clear(struct import *im);
+
+/* describe.c: each reads the entry. `dir`: the directory of the layer that it describes. */
+int describe_header(struct import *im);
+int describe_record(struct import *im, const char *name);
+int describe_base(struct import *im);
+int describe_bases(struct import *im);
+/* A chain, with the names that its layers have here; written as `name` in `dir`. */
+int describe_chain(struct import *im, int dir, const char *name);
+/* A frozen layer begins: it gets a name of here, */
+int describe_frozen(struct import *im, const char *id);
+/* which is this. NULL: none has begun. */
+const char *describe_fresh(const struct import *im, const char *id);
+/* layer/N/path: a slot begins. What it covers, as it is written here (fresh memory); and its layer/N/cover. */
+int describe_slot(struct import *im, int dir, const char *number);
+char *describe_slot_path(struct import *im);
+int describe_cover(struct import *im, const char *path);
+/* Reads the entry as text, and keeps its digest. *size may be NULL: then it may not contain NUL. */
+int describe_text(struct import *im, char **text, size_t *size);
+/* Writes a file that must be new. */
+int describe_write(struct import *im, int dir, const char *name, const char *text, size_t size);

@@ -4,6 +4,7 @@
  *
  *      paddock-export                  what it is: see export.c
  *      environment  base  unreadable   as in the environment's directory (model/store.h)
+ *      bases                           digests of what the changes were made from (layer/bases.h); since version 2
  *      frozen/ID/layer/chain           the frozen layers below, each after those that it lies over
  *      frozen/ID/layer/N/...           as layer/N/...
  *      layer/chain
@@ -24,7 +25,7 @@
 
 #include <stdio.h>
 
-#define PORTABLE_VERSION 1
+#define PORTABLE_VERSION 2
 
 /* Told from time to time how far it is. */
 typedef void (*portable_progress)(void *context, unsigned long entries, uint64_t bytes);
@@ -36,11 +37,13 @@ struct portable {
         bool single;                /* the environment has one id: */
         unsigned uid, gid;          /* of its files outside (export: theirs; import: that they get) */
         const char *home;           /* of whoever exports or imports; or NULL */
+        bool image;                 /* export: it lies over an image, which nobody commits to */
 
         /* What came of it. */
         unsigned long entries;
         uint64_t bytes;             /* of the archive */
         char digest[DIGEST_HEX];
+        unsigned long unproven;     /* export: changes of which there was no room to say what they were made from */
         char name[65];              /* of the environment that it was */
         enum identity_kind identity;
 };

@@ -186,6 +186,7 @@ static int begin(struct request *r, struct error *err)
                 return error_remedy(err, "wait for its end");
         }
         known_load(&r->commit.known, directory);
+        bases_load(&r->commit.bases, directory);
         return 0;
 }
 
@@ -423,6 +424,7 @@ int verb_commit(int argc, char **argv)
         host_reader_end(&r.reader);
         journal_close(&r.commit.journal);
         known_clear(&r.commit.known);
+        bases_clear(&r.commit.bases);
         if (r.place >= 0)
                 close(r.place);
         if (r.lock >= 0)

@@ -184,6 +184,7 @@ static int export_to(struct work *w, struct store *store, const char *name, FILE
         w->directory = directory;
         w->portable.file = file;
         w->portable.identity = e.identity;
+        w->portable.image = e.root == ROOT_IMAGE;
         snprintf(w->portable.name, sizeof w->portable.name, "%s", name);
         int other = ids_of(e.identity, &w->portable, err);
         struct meta meta;
@@ -227,6 +228,9 @@ static int export_environment(const struct request *r, struct error *err)
                 result = error_sys(err, errno, "cannot write %s", shown);
         if (result != 0 && !standard)
                 unlink(fresh);
+        if (result == 0 && w->portable.unproven)
+                fprintf(stderr, "paddock: of %lu changes it does not say what they were made from: a commit after the import has "
+                                "to force them\n", w->portable.unproven);
         if (result == 0)
                 status = report(r, &w->portable, r->first, to);
         munmap(w, sizeof *w);
@@ -414,9 +418,9 @@ int verb_import(int argc, char **argv)
                                          "Restore an environment that `paddock export` has written.\v"
                                          "It appears complete, with all digests right, or not at all. What was in the "
                                          "home directory of whoever "
-                                         "exported it is in yours. A later commit refuses to replace what is outside, "
-                                         "because nobody knows "
-                                         "whether that is what the environment was made over; `--force` allows it.",
+                                         "exported it is in yours. A later commit replaces what is outside where that is, "
+                                         "by its digest, what the change was made from, and refuses the rest; `--force` "
+                                         "allows it.",
                                          0,
                                          0,
                                          0};

@@ -245,8 +245,8 @@ static int copy_small(int from, int to, const char *name)
 static int prepare_clone(void *context, int directory, struct error *err)
 {
         const struct prepared *p = context;
-        static const char *const files[] = {"base", "known",
-                                            NULL}; /* what the layer was made over, what commits have made */
+        static const char *const files[] = {"base", "bases", "known",
+                                            NULL}; /* what layer and changes were made over, what commits have made */
         for (const char *const *file = files; *file; file++) {
                 int result = copy_small(p->from, directory, *file);
                 if (result < 0)

@@ -123,6 +123,54 @@ new" ]'
 new' ]
 }
 
+@test "import: a commit replaces what is, by its digest, what the changes were made from, and refuses the rest by name" {
+        needs_user
+        setup_bases() { mkdir -p d/e r && echo base >f && echo base >g && echo x >d/e/x && ln -s old l && echo b >h && echo b >moved && echo o >r/o && echo m >m && chmod 640 m
+                echo base >touched && chmod 644 f g h moved touched && chmod 755 d d/e r; }
+        setup_bases && tick
+        sh_in 'echo in >f; rm -r d g; rm l; ln -s new l; sed -i s/b/B/ h; mv moved away; echo y >>away; chmod 755 r; rm -r r; echo file >r; chmod 600 m; echo in >touched; echo n >n'
+        "$PADDOCK" export env "$OUT/e.tar"
+        tar -xOf "$OUT/e.tar" bases | grep -c -E '^[0-9a-f]{64} ' | grep -qx 9
+        HOME=$PLACE/second && mkdir "$HOME" && cd "$HOME" && setup_bases && tick
+        "$PADDOCK" import "$OUT/e.tar" there
+        echo theirs >f && echo theirs >>d/e/x && echo 'base' >touched && chmod 600 g
+        fails 'f: .*' commit there
+        for path in f d g; do grep -q "$HOME/$path: " <<<"$output" || { echo "not refused: $path" >&2; return 1; }; done
+        for path in l h moved away r m touched n; do ! grep -q "$HOME/$path: " <<<"$output" || { echo "refused: $path" >&2; return 1; }; done
+        "$PADDOCK" commit there l h moved away r m touched n
+        [ "$(readlink l):$(cat h away r touched n | tr '\n' ' '):$(stat -c %a m)" = 'new:B b y file in n :600' ]
+        [ ! -e moved ] && [ "$(cat f g d/e/x | tr '\n' ' ')" = 'theirs base x theirs ' ]
+        # As it was again: then it goes.
+        chmod 644 g && echo x >d/e/x && echo base >f && tick && tick
+        "$PADDOCK" commit there
+        [ "$(cat f)" = in ] && [ ! -e g ] && [ ! -e d ]
+        nothing_left
+}
+
+@test "import: digests prove nothing of a change made after discard or reset; export and clone carry them on" {
+        needs_user
+        echo base >f && echo base >g && echo base >s && tick
+        sh_in 'echo in >f; echo in >g'
+        "$PADDOCK" snapshot env one
+        "$PADDOCK" export env "$OUT/e.tar"
+        "$PADDOCK" import "$OUT/e.tar" second
+        "$PADDOCK" export second "$OUT/s.tar"
+        "$PADDOCK" import "$OUT/s.tar" third
+        "$PADDOCK" clone third fourth
+        "$PADDOCK" commit fourth -n | grep -q '^M .*/f '
+        "$PADDOCK" reset third one
+        fails 'f: whether it was changed outside' commit third
+        # One change of two is discarded, and made anew over another outside, which then is as it was.
+        sh_in 'echo 3 >s'
+        "$PADDOCK" rm env && sh_in 'echo in >f; echo in >g' && "$PADDOCK" export env "$OUT/p.tar" && "$PADDOCK" import "$OUT/p.tar" plain
+        "$PADDOCK" discard plain f
+        echo other >f && "$PADDOCK" run -n plain sh -c 'echo in2 >f' && tick && echo base >f
+        fails 'f: it was changed outside' commit plain f
+        "$PADDOCK" commit plain g
+        [ "$(cat f g)" = "base
+in" ]
+}
+
 @test "import: what a run here does not show is named" {
         sh_in 'echo new >n'
         "$PADDOCK" export env "$OUT/e.tar"

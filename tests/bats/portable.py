@@ -32,6 +32,8 @@ CASES = {
     "chain": "a layer that is not in the archive",
     "tag": "cannot have this name|no name to be restored",
     "slot-path": "names no place",
+    "bases": "bases: it is damaged",
+    "bases-slot": "bases: it is damaged",
     "ids": "not as many ids here",
     "after": "comes after the manifest",
     "manifest": "paddock-manifest|its digest differs|does not name all",
@@ -66,6 +68,8 @@ def build(case):
     a.add("something" if case == "other" else "paddock-export",
           f"paddock-export {version}\nname\tguest\nidentity\t{identity}\nowner\t{os.getuid()}\t{os.getgid()}\n".encode())
     a.add("environment", f"paddock-environment {9 if case == 'newer-record' else 1}\nname\tguest\n".encode())
+    if case.startswith("bases"):
+        a.add("bases", b"paddock-bases 1\n" + (b"absent 12345678 f\n" if case == "bases-slot" else b"absent\n"))
     a.add("layer/chain", b"1234-5\n" if case == "chain" else b"")
     a.add("layer/0/path", b"changes ../x\n" if case == "slot-path" else f"changes {os.environ['HOME']}\n".encode())
     top = "layer/0/upper"
