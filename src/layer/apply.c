@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/tree.h"
+#include "layer/texts.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -37,7 +38,7 @@ void apply_done(struct apply *a, unsigned long number, const struct item *item, 
         }
         a->done[number / 8] |= (unsigned char)(1u << number % 8);
         a->commit->done++;
-        if (made)
+        if (made && item->kind != ITEM_MERGE) /* inside has not what was merged: the outside's part would be lost */
                 apply_know(a, item, made);
 }
 
@@ -184,23 +185,53 @@ static void put_inside(struct apply *a, const struct item *item, int own, struct
                 apply_done(a, a->number, item, &made);
 }
 
-/* The two versions in one, in a file that has no name yet. */
+/* What inside has, as it is at this moment: a program may write to it meanwhile. Open, without a name. */
+static int copy_text(int own)
+{
+        struct stat st;
+        cleanup_file FILE *file = tmpfile();
+        cleanup_close int to = file ? fcntl(fileno(file), F_DUPFD_CLOEXEC, 0) : -1;
+        bool share = false;
+        if (to < 0 || fstat(own, &st) < 0)
+                return -errno;
+        int result = files_copy(own, to, &st, &share);
+        return result < 0 ? result : !merge_is_text(to) ? -ENOTSUP : steal_fd(&to);
+}
+
+/* The two versions in one, in a file that has no name yet. What inside has is then what both come from. */
 static int merged(struct apply *a, const struct item *item, int own, int parent, const char *name, int to)
 {
+        const struct layer *layer = a->commit->layer;
+        const struct layer_slot *slot = slot_of(a, item->slot);
         cleanup_close int outside = files_open_regular(parent, name);
         if (outside < 0 || !merge_is_text(outside) || !merge_is_text(own))
                 return -ENOTSUP;
-        int count = merge_texts(outside, own, "inside", to);
+        cleanup_close int inside = copy_text(own);
+        cleanup_close int base = texts_open(layer, slot, item->path);
+        int count = inside < 0 ? inside : merge_texts(outside, base, inside, to);
         const char *what = "";
-        int result = count < 0 ? count : put_meta(a->commit->layer, own, to, &what);
-        if (result == 0)
-                a->commit->merged += count > 0;
-        if (result == 0 && count > 0) {
-                cleanup_free char *text = memory_format("merged, with %d difference%s between marks", count,
-                                                        count > 1 ? "s" : "");
-                a->commit->tell(a->commit->context, NULL, item->path, text);
-        }
-        return result;
+        int result = count < 0 ? count : put_meta(layer, own, to, &what);
+        if (result < 0)
+                return result;
+        if (a->text >= 0)
+                close(a->text);
+        a->text = steal_fd(&inside);
+        a->commit->merged += count > 0;
+        const char *plural = count == 1 ? "" : "s";
+        cleanup_free char *text = base < 0     ? memory_format("merged without the version that both come from: %d difference%s "
+                                                               "between marks", count, plural)
+                                  : count == 0 ? memory_string("merged")
+                                               : memory_format("merged, with %d conflict%s between marks", count, plural);
+        a->commit->tell(a->commit->context, NULL, item->path, text);
+        return 0;
+}
+
+bool apply_merged(struct apply *a, const struct waiting *w)
+{
+        const struct layer_slot *slot = slot_of(a, w->item.slot);
+        if (w->text >= 0 && slot && texts_keep(a->commit->layer, slot, w->item.path, w->text) != 1)
+                texts_drop(a->commit->layer, slot, w->item.path);
+        return true;
 }
 
 static void put_outside(struct apply *a, const struct item *item, int own, struct into *parent, const char *name)
@@ -422,7 +453,7 @@ static int sync_touched(struct apply *a, struct error *err)
 
 int commit_apply(struct commit *c, bool again, struct error *err)
 {
-        struct apply a = {.commit = c, .parent = {.fd = -1}, .own = -1, .again = again};
+        struct apply a = {.commit = c, .parent = {.fd = -1}, .own = -1, .again = again, .text = -1};
         size_t files = files_limit();
         a.waiting_limit = files > 2 * WAITING_LIMIT + RESERVE ? WAITING_LIMIT
                           : files > 2 * RESERVE               ? (files - RESERVE) / 4
@@ -436,7 +467,7 @@ int commit_apply(struct commit *c, bool again, struct error *err)
         if (result == 0)
                 result = each(&a, apply_meta, "m", false, err);
         if (result == 0 && a.linked)
-                result = each(&a, remember, "dpl3m", false, err);
+                result = each(&a, remember, "dplm", false, err);
         remember_parents(&a);
         if (sync_touched(&a, err) < 0)
                 result = -err->code;
@@ -445,6 +476,8 @@ int commit_apply(struct commit *c, bool again, struct error *err)
                 close(a.parent.fd);
         if (a.own >= 0)
                 close(a.own);
+        if (a.text >= 0)
+                close(a.text);
         free(a.own_path);
         free(a.parent_path);
         free(a.waiting);

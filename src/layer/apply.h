@@ -26,6 +26,7 @@ struct waiting {
         int fd;          /* a file without a name; -1: it stands at */
         char *temp;      /* a name of paddock's */
         char *name;
+        int text;        /* what was merged from inside, -1: nothing was */
         bool placed;     /* nothing stands at temp any more */
 };
 
@@ -54,6 +55,7 @@ struct apply {
         } *touched; /* file systems that were written to */
         size_t touched_count, touched_capacity;
         int sync_failed;
+        int text; /* of the item that is being worked on: see struct waiting */
 };
 
 /* A change that cannot go, because of what came in between, or of a failure. */
@@ -63,6 +65,8 @@ void apply_failed(struct apply *a, const char *path, const char *what, int code)
 void apply_done(struct apply *a, unsigned long number, const struct item *item, const struct meta *made);
 /* Remembers what the commit has made of the item. */
 void apply_know(struct apply *a, const struct item *item, const struct meta *made);
+/* It has its name: if it was merged, what inside has is from now on what both sides come from. True. */
+bool apply_merged(struct apply *a, const struct waiting *w);
 /* What the layer has of the item, open. Negative: an errno. */
 int apply_open_own(struct apply *a, const struct item *item);
 /* Where the item lies outside, fresh memory, or NULL. */

@@ -182,8 +182,7 @@ static const char *not_to_write(const struct commit *c, const struct change *cha
         return NULL;
 }
 
-/* The same, with what is below a directory that goes; or what its digest proves. Then c->proved is since when. */
-static const char *lacking(struct commit *c, const struct change *change, int parent, const char *target, char **text)
+const char *commit_lacking(struct commit *c, const struct change *change, int parent, const char *target, char **text)
 {
         c->proved = change->since;
         const char *why = unproven(c, change, target);
@@ -207,7 +206,7 @@ static const char *meta_refused(struct commit *c, const struct change *change, c
         }
         if (c->uid != 0 && change->before.uid != c->uid)
                 return "only its owner may change the permissions of a directory";
-        return is_forced(c, change->path) ? NULL : lacking(c, change, -1, target, text);
+        return is_forced(c, change->path) ? NULL : commit_lacking(c, change, -1, target, text);
 }
 
 /* Was the base of a changed file one that nobody can have read? */
@@ -268,7 +267,7 @@ static const char *refusal(struct commit *c, const struct change *change, const 
                 return "it is based on a file that you cannot read";
         if (c->merge && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR)
                 return NULL;
-        return lacking(c, change, parent, target, text);
+        return commit_lacking(c, change, parent, target, text);
 }
 
 static bool is_chosen(const struct commit *c, const char *path)
@@ -299,7 +298,7 @@ static int write_down(struct commit *c, const struct change *change, const char 
                 item.link = (char *)change->link;
         /* A merge is only wanted where the two really went apart. */
         if (c->merge && item.kind == ITEM_PUT && change->kind == CHANGE_CHANGED && change->after.type == META_REGULAR &&
-            !item.forced && lacking(c, change, -1, target, &text))
+            !item.forced && commit_lacking(c, change, -1, target, &text))
                 item.kind = ITEM_MERGE;
         c->items++;
         return journal_add(&c->journal, &item);

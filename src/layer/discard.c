@@ -8,7 +8,7 @@
  * merge is made to hide what it covers, and only then its own mark goes. Each step leaves the view as it was.
  */
 #include "layer/discard.h"
-#include "layer/bases.h"
+#include "layer/texts.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -129,6 +129,8 @@ int layer_discard(struct layer *layer, const char *path, int holder, struct erro
                 return error_remedy(err, "discard everything, or `paddock reset` to a snapshot");
         }
         int any = 0, forgotten = bases_forget(layer, path, err); /* first: it only proves less */
+        if (forgotten == 0)
+                forgotten = texts_forget(layer, path, err);
         if (forgotten < 0)
                 return forgotten;
         for (size_t i = 0; i < layer->count; i++) {

@@ -2,9 +2,8 @@
 /*
  * Two versions of a text in one: see commit.h.
  *
- * The version from which both come is gone: overlay copies a file when it is first written, and nobody keeps what the
- * outside overwrites later. So which side changed a line cannot be told, and every difference stands between marks,
- * like a conflict in diff3 -m or git; what is equal stands once.
+ * With the version that both come from (texts.h) this is the merge of diff3 -m. Where nobody has it, which side changed a line
+ * cannot be told, and every difference stands between marks, like a conflict in diff3 -m or git; what is equal stands once.
  */
 #include "layer/commit.h"
 
@@ -13,6 +12,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
+
+#define OUTSIDE "outside"
+#define INSIDE "inside"
+#define END ">>>>>>> " INSIDE "\n"
 
 bool merge_is_text(int fd)
 {
@@ -40,26 +43,37 @@ static int count_marks(int fd, const char *mark)
         return count;
 }
 
-int merge_texts(int outside, int inside, const char *label, int to)
+/* Becomes the program that compares, with the three files as descriptors 3 to 5. */
+static void become(int outside, int base, int inside, int to)
 {
-        cleanup_free char *end = memory_format(">>>>>>> %s\n", label);
-        cleanup_free char *both = memory_format("--changed-group-format=<<<<<<< outside\n%%<=======\n%%>%s", end);
-        cleanup_free char *old = memory_format("--old-group-format=<<<<<<< outside\n%%<=======\n%s", end);
-        cleanup_free char *new = memory_format("--new-group-format=<<<<<<< outside\n=======\n%%>%s", end);
-        pid_t pid = fork();
-        if (pid == 0) {
-                int a = fcntl(outside, F_DUPFD, 10), b = fcntl(inside, F_DUPFD, 10), out = fcntl(to, F_DUPFD, 10);
-                dup2(out, STDOUT_FILENO);
-                dup2(a, 3);
-                dup2(b, 4);
-                execlp("diff", "diff", "-a", both, old, new, "--unchanged-group-format=%=", "--", "/dev/fd/3",
-                       "/dev/fd/4", (char *)NULL);
-                _exit(127);
+        int a = fcntl(outside, F_DUPFD, 10), b = fcntl(inside, F_DUPFD, 10), out = fcntl(to, F_DUPFD, 10),
+            c = base < 0 ? -1 : fcntl(base, F_DUPFD, 10);
+        dup2(out, STDOUT_FILENO);
+        dup2(a, 3);
+        dup2(b, 4);
+        if (base >= 0) {
+                dup2(c, 5);
+                execlp("diff3", "diff3", "-a", "-m", "-E", "-L", OUTSIDE, "-L", "base", "-L", INSIDE, "--", "/dev/fd/3",
+                       "/dev/fd/5", "/dev/fd/4", (char *)NULL);
         }
+        execlp("diff", "diff", "-a", "--changed-group-format=<<<<<<< " OUTSIDE "\n%<=======\n%>" END,
+               "--old-group-format=<<<<<<< " OUTSIDE "\n%<=======\n" END,
+               "--new-group-format=<<<<<<< " OUTSIDE "\n=======\n%>" END, "--unchanged-group-format=%=", "--",
+               "/dev/fd/3", "/dev/fd/4", (char *)NULL);
+        _exit(127);
+}
+
+int merge_texts(int outside, int base, int inside, int to)
+{
+        pid_t pid = fork();
+        if (pid == 0)
+                become(outside, base, inside, to);
         int status;
         while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 1)
                 return pid < 0 ? -errno : -EIO;
-        return count_marks(to, end);
+        /* diff3 says by its status that there are conflicts; marks may also have stood in the text before. */
+        int count = base >= 0 && WEXITSTATUS(status) == 0 ? 0 : count_marks(to, END);
+        return count == 0 && base >= 0 && WEXITSTATUS(status) == 1 ? 1 : count;
 }

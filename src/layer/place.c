@@ -140,6 +140,8 @@ static void waiting_clear(struct waiting *w)
                 close(w->fd);
         if (w->parent >= 0)
                 close(w->parent);
+        if (w->text >= 0)
+                close(w->text);
         free(w->temp);
         free(w->name);
         free(w->item.path);
@@ -160,7 +162,7 @@ void place_all(struct apply *a)
                 struct meta made;
                 if (a->sync_failed)
                         apply_failed(a, w->item.path, "cannot make it durable", a->sync_failed);
-                else if (place(a, w))
+                else if (place(a, w) && apply_merged(a, w))
                         apply_done(a, w->number, &w->item,
                                    files_look(w->parent, w->name, false, &made) == 0 ? &made : NULL);
                 if (!w->placed)
@@ -180,9 +182,11 @@ void place_later(struct apply *a, unsigned long number, const struct item *item,
                               .device = parent->device,
                               .fd = fd,
                               .temp = temp,
+                              .text = a->text,
                               .name = memory_string(name)};
         w->item.path = memory_string(item->path);
         w->item.link = NULL;
+        a->text = -1;
         if (a->waiting_count >= a->waiting_limit)
                 place_all(a);
 }

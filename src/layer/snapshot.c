@@ -183,6 +183,8 @@ int snapshot_reset(struct store *s, int environment, const struct chain *chain, 
         cleanup_close int layer = make_directory(environment, "layer", 0700);
         if (result == 0 && unlinkat(environment, "bases", 0) < 0 && errno != ENOENT) /* of changes that go */
                 result = error_sys(err, errno, "cannot forget what the changes were made from");
+        if (result == 0 && renameat(environment, "texts", holder, "texts") < 0 && errno != ENOENT)
+                result = error_sys(err, errno, "cannot forget the texts that changes were made from");
         if (result == 0 && (layer < 0 || (code = files_exchange(holder, environment, "layer")) < 0))
                 result = error_sys(err, layer < 0 ? -layer : -code, "cannot change the layer");
         cleanup_error struct error left = ERROR_INIT;

@@ -435,7 +435,7 @@ int store_discard_layer(struct store *s, int environment, struct error *err)
         cleanup_close int holder = make_scratch(s, &tmp, &fresh, err);
         if (holder < 0)
                 return holder;
-        static const char *const names[] = {"base", "bases", "unreadable", "layer",
+        static const char *const names[] = {"base", "bases", "texts", "unreadable", "layer",
                                             NULL}; /* the layer last: without it the rest is stale */
         for (const char *const *name = names; *name; name++)
                 if (renameat(environment, *name, holder, *name) < 0 && errno != ENOENT)

@@ -16,6 +16,7 @@
  *          grants audit.jsonl sockets/  what is granted at later starts, what became of grants (doc/grants.md); names of
  *                                      sockets while they are being granted
  *          bases                       digests of what its changes were made from (layer/bases.h); only after an import
+ *          texts/                      texts that changed files were made from (layer/texts.h)
  *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
  *          snapshot/TAG layer/chain    frozen layers below (model/chain.h), which are in

@@ -11,6 +11,7 @@
 #include "layer/commit.h"
 #include "layer/discard.h"
 #include "layer/rename.h"
+#include "layer/texts.h"
 #include "verbs/archive.h"
 #include "verbs/changes.h"
 #include "verbs/verbs.h"
@@ -122,6 +123,8 @@ static int look(void *context)
         v->trouble = c->trouble;
         v->refused = r->commit.refused;
         v->items = r->commit.items;
+        if (r->dry || v->refused || v->trouble || v->unfound) /* the changes stay, and the outside may go on */
+                texts_collect(&r->commit, c->paths, c->path_count);
         if (v->result == 0 && (fflush(r->commit.journal.file) == EOF || fflush(stdout) == EOF))
                 v->result = -errno;
         if (v->result < 0)
@@ -235,6 +238,30 @@ static void take_out_apart(struct request *r, char **paths, size_t count, bool w
                 error_print(stderr, &err);
 }
 
+/* What was committed stays in the layer, and is what both sides come from now. */
+static void keep_texts(struct request *r)
+{
+        struct commit *c = &r->commit;
+        struct item item = {0};
+        journal_rewind(&c->journal);
+        while (journal_next(&c->journal, &item) == 1) {
+                const struct layer_slot *slot = NULL;
+                for (size_t i = 0; i < c->layer->count; i++)
+                        slot = c->layer->slots[i].number == item.slot ? &c->layer->slots[i] : slot;
+                if (item.kind != ITEM_PUT || item.after != META_REGULAR || item.before.type != META_REGULAR || !slot)
+                        continue;
+                cleanup_free char *target = commit_target(slot, item.path), *above = target ? path_parent(target) : NULL;
+                cleanup_close int parent = above ? files_open_root(above) : -1;
+                cleanup_close int fd = parent < 0 ? -1 : files_open_regular(parent, path_name(target));
+                struct meta now;
+                bool same = fd >= 0 && files_look(fd, "", false, &now) == 0 && known_has(&c->known, target, &now);
+                if (!same || texts_keep(c->layer, slot, item.path, fd) != 1)
+                        texts_drop(c->layer, slot, item.path); /* an older one is not that any more */
+        }
+        free(item.path);
+        free(item.link);
+}
+
 /* Carries out the journal that is open. */
 static int carry_out(struct request *r, bool again, bool stopped, struct error *err)
 {
@@ -258,6 +285,8 @@ static int carry_out(struct request *r, bool again, bool stopped, struct error *
         /* What a snapshot or a clone holds stays as it is; `known` says that it is outside too. */
         if (stopped && !c->conflicts && !r->changes.layer.chain.count)
                 take_out_apart(r, paths, count, count == 1 && strcmp(paths[0], "/") == 0);
+        else
+                keep_texts(r);
         while (count)
                 free(paths[--count]);
         free(paths);
@@ -392,7 +421,7 @@ int verb_commit(int argc, char **argv)
         static const struct argp_option options[] = {
                 {"dry-run", 'n', NULL, 0, "only tell what would be committed, and what is refused", 0},
                 {"force", OPTION_FORCE, "PATH", 0, "at and below PATH whatever changed outside", 0},
-                {"three-way", OPTION_THREE_WAY, NULL, 0, "merge text that changed outside too, with marks", 0},
+                {"three-way", OPTION_THREE_WAY, NULL, 0, "merge text that changed outside too, conflicts between marks", 0},
                 {"to", OPTION_TO, "TAR|DIR", 0, "not to the outside but into an archive, or below a directory", 0},
                 {0}};
         static const struct argp argp = {options,

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "host/host.h"
 #include "layer/rename.h"
+#include "layer/texts.h"
 #include "verbs/changes.h"
 #include "verbs/difftext.h"
 #include "verbs/pager.h"
@@ -202,6 +203,31 @@ static int print_all(void *context)
         return w->c->trouble ? EXIT_PADDOCK : 0;
 }
 
+static int keep_texts(void *context)
+{
+        struct changes *c = context;
+        struct commit commit = {.layer = &c->layer};
+        known_load(&commit.known, c->directory);
+        bases_load(&commit.bases, c->directory);
+        texts_collect(&commit, c->paths, c->path_count);
+        known_clear(&commit.known);
+        bases_clear(&commit.bases);
+        return 0;
+}
+
+/* What was shown is kept for a merge, if nobody takes something out of the layer at this moment. */
+static void keep_shown(struct changes *c, const char *name)
+{
+        cleanup_error struct error ignored = ERROR_INIT; /* nobody asked for it */
+        cleanup_close int alive = -1;
+        if (store_share(&c->store, name, &alive, &ignored) < 0 || changes_reopen(c, &ignored) < 0)
+                return;
+        if (c->root)
+                changes_inside(c, keep_texts, c, &ignored);
+        else
+                keep_texts(c); /* this process may read everything by now */
+}
+
 static int diff(void *request, struct changes *c, struct error *err)
 {
         struct request *r = request;
@@ -214,6 +240,8 @@ static int diff(void *request, struct changes *c, struct error *err)
         struct work work = {r, c, &pager};
         result = changes_inside(c, print_all, &work, err);
         pager_end(&pager);
+        if (r->unified && result >= 0 && !c->image)
+                keep_shown(c, r->name);
         return result;
 }
 

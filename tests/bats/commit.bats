@@ -348,6 +348,78 @@ four
         cmp bin "$OUT/bin"
 }
 
+# numbered N... - a text of ten lines, of which those numbered have another word behind them.
+numbered()
+{
+        local i
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+                case " $1 " in *" $i "*) echo "line $i $2" ;; *) case " $3 " in *" $i "*) echo "line $i $4" ;; *) echo "line $i" ;; esac ;; esac
+        done
+}
+
+@test "commit: a text that was looked at before the outside went on is merged as diff3 does it" {
+        numbered >t && numbered >u && cp t never && tick
+        sh_in 'sed -i "s/^line 2$/& inside/" t never; sed -i "s/^line 5$/& inside/; s/^line 9$/& same/" u; : >empty'
+        for look in "commit -n env t" "diff -u env u --no-pager"; do
+                # shellcheck disable=SC2086
+                untouched "$HOME" "$PADDOCK" $look >/dev/null
+        done
+        tick && numbered 8 outside >t && numbered 5 outside 9 same >u && cp t never
+        fails "$HOME/t: it was changed outside" commit env t
+        run "$PADDOCK" commit env t --three-way
+        expect_status 0
+        expect_match '/t: merged'
+        numbered 2 inside 8 outside | diff - t
+        run "$PADDOCK" commit env u --three-way
+        expect_status 1
+        expect_match '/u: merged, with 1 conflict between marks'
+        [ "$(sed -n 5,9p u)" = '<<<<<<< outside
+line 5 outside
+=======
+line 5 inside
+>>>>>>> inside' ]
+        [ "$(wc -l <u):$(tail -2 u | head -1)" = '14:line 9 same' ]
+        run "$PADDOCK" commit env never --three-way
+        expect_status 1
+        expect_match '/never: merged without the version that both come from: 2 differences'
+        [ -z "$(ls "$XDG_STATE_HOME/paddock/env/env/texts")" ]
+}
+
+@test "commit: an environment that goes on is merged again and again, and nothing of either side is lost" {
+        numbered >t && tick
+        start inside -n env --share "$OUT" sh -c 'sed -i "s/^line 1$/& in/" t; touch "$OUT/on1"; until [ -e "$OUT/go2" ]; do sleep 0.02; done
+                sed -i "s/^line 3$/& in/" t; touch "$OUT/on2"; until [ -e "$OUT/go3" ]; do sleep 0.02; done
+                sed -i "s/^line 5$/& in/; s/^line 1 in$/line 1/" t; touch "$OUT/on3"; until [ -e "$OUT/end" ]; do sleep 0.02; done'
+        eventually test -e "$OUT/on1"
+        "$PADDOCK" commit env t # what it writes is what both come from
+        numbered 1 in | diff - t
+        tick && numbered 1 in 8 out >t && touch "$OUT/go2" && eventually test -e "$OUT/on2"
+        fails "$HOME/t: it was changed outside" commit env t
+        "$PADDOCK" commit env t --three-way
+        numbered '1 3' in 8 out | diff - t
+        # What was merged is not what inside has: without a merge it is not overwritten.
+        fails "$HOME/t: it was changed outside" commit env t
+        touch "$OUT/go3" && eventually test -e "$OUT/on3"
+        tick && numbered '1 3' in '8 10' out >t
+        "$PADDOCK" commit env t --three-way # a line that inside took back is taken back
+        numbered '3 5' in '8 10' out | diff - t
+        touch "$OUT/end"
+        ends_with 0
+}
+
+@test "commit: the text of a change that was discarded is no base of the next" {
+        numbered >t && tick
+        sh_in 'sed -i "s/^line 2$/& inside/" t'
+        "$PADDOCK" commit -n env t
+        for how in 'discard env t' 'discard env' 'snapshot env one' 'reset env one'; do
+                # shellcheck disable=SC2086
+                "$PADDOCK" $how
+                case $how in snapshot*) sh_in 'sed -i "s/^line 2$/& inside/" t'; "$PADDOCK" commit -n env t; [ -n "$(ls "$XDG_STATE_HOME/paddock/env/env/texts")" ]; continue ;; esac
+                [ -z "$(ls "$XDG_STATE_HOME/paddock/env/env/texts" 2>/dev/null)" ]
+                [ "$how" = 'discard env' ] || { sh_in 'sed -i "s/^line 2$/& inside/" t'; "$PADDOCK" commit -n env t; }
+        done
+}
+
 @test "commit: a directory swapped outside, also for an older one, is not taken for the one that was there" {
         mkdir -p p/d other && echo x >p/d/f && echo x >other/f && tick
         sh_in 'echo y >p/d/f; echo n >p/d/new'
