@@ -165,6 +165,66 @@ teardown() { end_web; original_teardown; }
         [ "$(enter cat "$HOME/f")" = one ]
 }
 
+# where_fuse_is WHAT SCRIPT - runs the script where /dev/fuse is a file (`file`), gone (`gone`), or a node that nobody may open
+# (`closed`). Of real root's /dev only what stands in it counts, not what is mounted on that.
+where_fuse_is()
+{
+        local alone="--user --map-current-user --keep-caps"
+
+        ! is_root || alone=
+        : >"$PLACE/file"
+        # shellcheck disable=SC2016,SC2086
+        unshare $alone --mount sh -c '
+                case $1 in
+                file) mount --bind "$PLACE/file" /dev/fuse ;;
+                closed)
+                        for node in /dev/kmsg /dev/console /dev/mem /dev/fuse; do
+                                [ ! -c "$node" ] || [ -w "$node" ] || break
+                        done
+                        mount --bind "$node" /dev/fuse && [ ! -w /dev/fuse ]
+                        ;;
+                gone)
+                        mkdir -p "$PLACE/dev" && mount --rbind /dev "$PLACE/dev" && mount -t tmpfs none /dev || exit 99
+                        for node in null zero full random urandom tty; do
+                                cp -a "$PLACE/dev/$node" /dev 2>/dev/null && continue
+                                : >"/dev/$node" && mount --bind "$PLACE/dev/$node" "/dev/$node" || exit 99
+                        done
+                        mkdir /dev/pts && mount --rbind "$PLACE/dev/pts" /dev/pts && ln -s pts/ptmx /dev/ptmx &&
+                                ln -s /proc/self/fd /dev/fd && mkdir -m 1777 /dev/shm && umount -l "$PLACE/dev"
+                        ;;
+                esac || exit 99
+                exec setpriv --ambient-caps=-all --inh-caps=-all -- sh -ec "$2"' - "$1" "$2"
+}
+
+@test "grant: without a /dev/fuse that can be used: it is told, with its remedies, and --plain works" {
+        mkdir "$OUT/a" && echo one >"$OUT/a/f"
+        printf 'name: web\nview: {"%s": empty}\n' "$HOME" >"$PLACE/web.yaml"
+        "$PADDOCK" create -f "$PLACE/web.yaml"
+        for what in file gone closed; do
+                ! is_root || [ "$what" = gone ] || continue
+                # shellcheck disable=SC2016
+                run where_fuse_is "$what" '
+                        "$PADDOCK" start web
+                        ! "$PADDOCK" grant web "$OUT/a" --at "$HOME/a" || echo granted
+                        ! "$PADDOCK" ask web "$OUT/a" --at "$HOME/b" || echo asked
+                        "$PADDOCK" grants web
+                        "$PADDOCK" grant --plain web "$OUT/a" --at "$HOME/a"
+                        "$PADDOCK" enter web cat "$HOME/a/f"
+                        "$PADDOCK" stop web'
+                [ "$status" != 99 ] || skip "cannot mount here"
+                expect_status 0
+                not grep -E '^(granted|asked)$' <<<"$output"
+                [ "$(grep -c 'which a right that can be taken back needs' <<<"$output")" = 2 ]
+                [ "$(grep -c 'or grant it --plain' <<<"$output")" = 2 ]
+                [ "${lines[-1]}" = one ]
+                if [ "$what" = closed ]; then
+                        expect_match 'cannot open /dev/fuse.*chmod 666 /dev/fuse'
+                else
+                        expect_match 'there was no /dev/fuse.*modprobe fuse.*start the environment again'
+                fi
+        done
+}
+
 @test "grant: what cannot be granted is refused by name, with a remedy, and changes nothing" {
         web
         fails "there is no $HOME/nothing" grant web "$HOME/nothing"

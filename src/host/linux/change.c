@@ -82,24 +82,37 @@ static int open_point(const char *path, bool is_file, struct error *err)
         return steal_fd(&point);
 }
 
-/* Mounts FUSE, detached. Returns the mount; *device is its server's end. */
-static int mount_fuse(struct keep *k, const struct order *order, int *device, struct error *err)
+/* The FUSE device, opened anew: `node` is where it stood when the environment was started, or -1. */
+static int open_fuse(int node, struct error *err)
 {
-        char path[64], number[16];
-        if (k->w->fuse < 0) {
+        static const char missing[] = "as root: modprobe fuse; in a container: let it have the device /dev/fuse; then "
+                                      "start the environment again; or grant it --plain";
+        char path[64];
+        struct stat st;
+        if (node < 0 || fstat(node, &st) < 0 || !S_ISCHR(st.st_mode)) {
                 error_set(err, EOPNOTSUPP,
                           "there was no /dev/fuse when the environment was started, which a right that can be taken "
                           "back needs");
-                return error_remedy(err,
-                                    "as root: modprobe fuse; then start the environment again; or grant it --plain");
+                return error_remedy(err, missing);
         }
-        snprintf(path, sizeof path, "/proc/self/fd/%d", k->w->fuse);
-        cleanup_close int fuse = open(path, O_RDWR | O_CLOEXEC);
-        if (fuse < 0) {
-                error_sys(err, errno, "cannot open /dev/fuse, which a right that can be taken back needs");
-                return error_remedy(err,
-                                    "as root: chmod 666 /dev/fuse (distributions have it so); or grant it --plain");
-        }
+        snprintf(path, sizeof path, "/proc/self/fd/%d", node);
+        int fuse = open(path, O_RDWR | O_CLOEXEC);
+        if (fuse >= 0)
+                return fuse;
+        int code = errno;
+        error_sys(err, code, "cannot open /dev/fuse, which a right that can be taken back needs");
+        if (code == ENODEV || code == ENXIO)
+                return error_remedy(err, missing);
+        return error_remedy(err, "as root: chmod 666 /dev/fuse (distributions have it so); or grant it --plain");
+}
+
+/* Mounts FUSE, detached. Returns the mount; *device is its server's end. */
+static int mount_fuse(struct keep *k, const struct order *order, int *device, struct error *err)
+{
+        char number[16];
+        cleanup_close int fuse = open_fuse(k->w->fuse, err);
+        if (fuse < 0)
+                return fuse;
         snprintf(number, sizeof number, "%d", fuse);
         cleanup_close int context = fsopen("fuse", FSOPEN_CLOEXEC);
         char uid[16], gid[16]; /* of init, which is who mounts */
