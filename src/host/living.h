@@ -124,8 +124,9 @@ int host_wait(struct pollfd *fds, size_t count, int timeout);
 int64_t host_clock(void);
 
 /* Leaves whoever started this process: a session of its own, at "/", its standard input and output led to nowhere
- * (errors still go where they went), all other descriptors closed but `kept`, whose new number is returned. */
-int host_leave(int kept);
+ * (errors still go where they went), all other descriptors closed but *kept and *also (-1: none), which get new
+ * numbers. 0 or a negative errno. */
+int host_leave(int *kept, int *also);
 
 /* Gives up what the warden does not need, in stages: see isolate.c. `kept` is the directory that it may go on writing
  * in. */

@@ -17,6 +17,7 @@
  *                                      sockets while they are being granted
  *          bases                       digests of what its changes were made from (layer/bases.h); only after an import
  *          texts/                      texts that changed files were made from (layer/texts.h)
+ *          temporary                   made by `run --grant`, which holds it locked: removed when nobody does
  *          unreadable                  names that root inside was shown without their content
  *          setup.lock alive.lock runs/ see "two runs of one name" below
  *          snapshot/TAG layer/chain    frozen layers below (model/chain.h), which are in

@@ -3,13 +3,20 @@
 #include "verbs/granted.h"
 
 #include "base/cleanup.h"
+#include "host/host.h"
 #include "verbs/granting.h"
+#include "verbs/request.h"
 #include "verbs/verbs.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#define PREFIX "run-"         /* of the names */
+#define TEMPORARY "temporary" /* a file in the directory of the environment */
 
 /* Runs `paddock WORD...` as a child, and passes on the signals that mean the program. Returns its exit status. */
 static int paddock(char **words)
@@ -103,15 +110,61 @@ static int enter(const char *name, char **command)
         return status;
 }
 
-static int make(struct environment *e, struct error *err)
+/* A lock on what says that the environment is of this process's making, before others see it. */
+static int hold_temporary(void *context, int directory, struct error *err)
+{
+        int *lock = context;
+        *lock = openat(directory, TEMPORARY, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (*lock < 0 || flock(*lock, LOCK_EX | LOCK_NB) < 0)
+                return error_sys(err, errno, "cannot lock a temporary environment");
+        return 0;
+}
+
+void granted_sweep(struct store *store)
+{
+        cleanup_error struct error ignored = ERROR_INIT;
+        char **names;
+        int count = store_list(store, &names, &ignored);
+        for (int i = 0; i < count; i++) {
+                if (strncmp(names[i], PREFIX, strlen(PREFIX)) != 0)
+                        continue;
+                cleanup_close int directory = store_open_environment(store, names[i], &ignored);
+                cleanup_close int lock = directory < 0 ? -1 : openat(directory, TEMPORARY,
+                                                                     O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+                if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+                        store_remove(store, names[i], &ignored); /* unless its warden is just ending it */
+                error_clear(&ignored);
+        }
+        store_list_free(names, count);
+}
+
+static int make(struct environment *e, int *lock, struct error *err)
 {
         struct timespec now;
-        cleanup_store struct store store = STORE_CLOSED;
+        cleanup_store struct store store = {.fd = -1, .remove = host_remove_tree};
         clock_gettime(CLOCK_REALTIME, &now);
         free(e->name);
-        e->name = memory_format("run-%lld-%d", (long long)now.tv_sec, (int)getpid());
+        e->name = memory_format(PREFIX "%lld-%d", (long long)now.tv_sec, (int)getpid());
         int result = store_open(&store, err);
-        return result < 0 ? result : store_create(&store, e, err);
+        if (result < 0)
+                return result;
+        granted_sweep(&store);
+        return store_create_with(&store, e, hold_temporary, lock, err);
+}
+
+/* Starts it. It ends at once when this process is killed: nobody else has *pipe_end, which is for the caller to
+ * keep. */
+static bool start(const char *name, int *pipe_end)
+{
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETFD, 0) < 0) {
+                fprintf(stderr, "paddock: cannot make a pipe: %s\n", strerror(errno));
+                return false;
+        }
+        cleanup_close int other = ends[0];
+        cleanup_free char *with = memory_format(START_WITH "%d", other);
+        *pipe_end = ends[1];
+        return paddock((char *[]){(char *)"paddock", (char *)"start", with, (char *)name, NULL}) == 0;
 }
 
 int granted(struct request *r, struct environment *e)
@@ -129,14 +182,15 @@ int granted(struct request *r, struct environment *e)
                                    r->name);
                 error_remedy(&err, "change its description, or run without -n");
         }
+        cleanup_close int lock = -1, pipe_end = -1;
         if (result == 0 && fresh)
-                result = make(e, &err);
+                result = make(e, &lock, &err);
         if (result < 0) {
                 error_print(stderr, &err);
                 return EXIT_PADDOCK;
         }
         bool was = !fresh && is_started(e->name);
-        bool started = was || paddock((char *[]){(char *)"paddock", (char *)"start", e->name, NULL}) == 0;
+        bool started = was || start(e->name, &pipe_end);
         if (started && !fresh)
                 result = give(e->name, list, ids, &err);
         if (result < 0)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* `paddock list`: the named environments. */
 #include "base/cleanup.h"
+#include "host/host.h"
 #include "layer/size.h"
 #include "model/store.h"
 #include "verbs/changes.h"
+#include "verbs/granted.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
@@ -83,9 +85,11 @@ int verb_list(int argc, char **argv)
         if (argp_parse(&argp, argc, argv, 0, NULL, &r))
                 return EXIT_PADDOCK;
         cleanup_error struct error err = ERROR_INIT;
-        cleanup_store struct store store = STORE_CLOSED;
+        cleanup_store struct store store = {.fd = -1, .remove = host_remove_tree};
         char **names = NULL;
         int count = store_open(&store, &err);
+        if (count == 0)
+                granted_sweep(&store);
         if (count == 0)
                 count = store_list(&store, &names, &err);
         if (count < 0) {

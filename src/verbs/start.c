@@ -175,11 +175,12 @@ static void started(void *context)
         say(s->waiting, WORD_STARTED);
 }
 
-static _Noreturn void warden(const char *name, int waiting)
+/* `starter`: a pipe at whose end the environment ends, or -1. */
+static _Noreturn void warden(const char *name, int waiting, int starter)
 {
-        struct starting context = {.waiting = host_leave(waiting)};
+        struct starting context = {.waiting = waiting};
         int sockets[2];
-        if (context.waiting < 0)
+        if (host_leave(&context.waiting, &starter) < 0)
                 _exit(EXIT_PADDOCK);
         cleanup_error struct error err = ERROR_INIT;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
@@ -192,7 +193,7 @@ static _Noreturn void warden(const char *name, int waiting)
         close(sockets[1]);
         context.maker = pid;
         int result = pid < 0 ? error_sys(&err, errno, "cannot make a process")
-                             : warden_main(sockets[0], started, &context, &err);
+                             : warden_main(sockets[0], starter, started, &context, &err);
         if (result == 0)
                 _exit(0);
         int status = 0;
@@ -230,6 +231,11 @@ static int give_grants(const char *name)
 
 int verb_start(int argc, char **argv)
 {
+        int starter = -1;
+        if (argc == 3 && strncmp(argv[1], START_WITH, strlen(START_WITH)) == 0) {
+                starter = atoi(argv[1] + strlen(START_WITH));
+                argv++, argc--;
+        }
         if (argc != 2 || argv[1][0] == '-')
                 return RUN_NEEDS_LIBRARY;
         int ends[2];
@@ -241,7 +247,7 @@ int verb_start(int argc, char **argv)
         }
         pid_t pid = fork();
         if (pid == 0)
-                warden(argv[1], ends[1]);
+                warden(argv[1], ends[1], starter);
         close(ends[1]);
         char word = 0;
         while (pid > 0 && read(ends[0], &word, 1) < 0 && errno == EINTR)

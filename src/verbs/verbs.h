@@ -39,6 +39,9 @@ struct library {
 int verb_run(int argc, char **argv, const struct library *library);
 /* These two as well, with the same answer when the words are not plain: help, mistakes, abbreviations. */
 int verb_start(int argc, char **argv);
+/* Before the name, for paddock's own use: the environment lives as long as somebody has the other end of the pipe of
+ * that number. */
+#define START_WITH "--with-pipe="
 int verb_enter(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_restart(int argc, char **argv);

@@ -17,7 +17,7 @@
 #define HELLO_TIME 5000   /* ms */
 #define FEED_LIMIT 256
 #define CONSOLE_WATCHERS 16
-#define POLL_LIMIT (3 + CONNECTION_LIMIT + FEED_LIMIT + 1 + CONSOLE_WATCHERS + 16)
+#define POLL_LIMIT (4 + CONNECTION_LIMIT + FEED_LIMIT + 1 + CONSOLE_WATCHERS + 16)
 
 /* A message that the receiver's socket had no room for. */
 struct queued {
@@ -92,6 +92,7 @@ struct pending_order {
 struct warden {
         char *name;
         int directory, init_socket, listening, lock;
+        int starter; /* a pipe; when it ends, so does the environment. Or -1 */
         pid_t init;
         int64_t since; /* seconds since 1970 */
         uint32_t next_connection, next_id;

@@ -206,6 +206,14 @@ static void obey_term(struct warden *w)
         warden_stop(w, w->stopping ? 0 : TERM_GRACE);
 }
 
+/* Whoever it was started for has been killed. */
+static void lose_starter(struct warden *w)
+{
+        close(w->starter);
+        w->starter = -1;
+        warden_stop(w, 0);
+}
+
 /* One turn: waits, and does what is to be done. Returns false when init has ended. */
 static bool turn(struct warden *w)
 {
@@ -216,6 +224,7 @@ static bool turn(struct warden *w)
         fds[n++] = (struct pollfd){.fd = w->init_socket, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = w->connection_count < CONNECTION_LIMIT ? w->listening : -1, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = told[0], .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = w->starter}; /* nobody writes: only its end is told */
         const size_t connections = n;
         for (size_t i = 0; i < w->connection_count; i++) {
                 struct connection *c = &w->connections[i];
@@ -240,6 +249,8 @@ static bool turn(struct warden *w)
         if (ready > 0) {
                 if (fds[2].revents)
                         obey_term(w);
+                if (fds[3].revents)
+                        lose_starter(w);
                 for (size_t i = connections; i < feeds; i++)
                         if (fds[i].revents)
                                 control_ready(w, ids[i], fds[i].revents);
@@ -315,13 +326,14 @@ static void end(struct warden *w, bool asked)
         grants_free(w->grants);
 }
 
-int warden_main(int socket, void (*started)(void *context), void *context, struct error *err)
+int warden_main(int socket, int starter, void (*started)(void *context), void *context, struct error *err)
 {
         static struct warden w;
         int result = take_over(&w, socket);
         close(socket);
         if (result < 0)
                 return result;
+        w.starter = starter;
         log_open(&w.log, w.directory);
         for (size_t i = 0; i < w.program_count; i++)
                 if (w.programs[i].boot)

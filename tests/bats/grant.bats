@@ -376,6 +376,39 @@ where_fuse_is()
         is_not_held "$OUT"
 }
 
+@test "run --grant: killed, it leaves nothing: its environment ends at once, and the next command that looks removes it" {
+        needs_fuse
+        mkdir "$OUT/a"
+        for options in "" "-n web"; do
+                [ -z "$options" ] || "$PADDOCK" create web
+                # shellcheck disable=SC2086
+                start inside $options --grant "$OUT/a:rw" sh -c "echo \$\$ >$OUT/a/pid; exec sleep 1000"
+                eventually [ -s "$OUT/a/pid" ]
+                name=$("$PADDOCK" list | awk '$2 == "started" { print $1 }')
+                warden=$(warden_of "$name") first=$(first_of "$name")
+                kill -KILL "$started"
+                eventually ended "$warden"
+                eventually ended "$first"
+                rm "$OUT/a/pid"
+        done
+        only_web() { [ "$("$PADDOCK" list | tail -n +2 | awk '{ print $1, $2 }')" = "web stopped" ]; }
+        eventually only_web
+        [ "$(ls "$XDG_STATE_HOME/paddock/env")" = web ]
+        # Killed before it has started anything, and before its environment has a warden.
+        for pause in 0.001 0.003 0.006 0.01 0.02; do
+                start inside --grant "$OUT/a:rw" sleep 1000
+                sleep "$pause"
+                kill -KILL "$started"
+        done
+        eventually only_web
+        # One that lives is left alone.
+        start inside --grant "$OUT/a:rw" sh -c "echo \$\$ >$OUT/a/pid; exec sleep 1000"
+        eventually [ -s "$OUT/a/pid" ]
+        "$PADDOCK" list | grep started
+        inside --grant "$OUT/a:rw" true
+        "$PADDOCK" list | grep started
+}
+
 @test "grant: the server of grants killed: what it gave has ended, and it is started anew" {
         needs_fuse
         mkdir "$OUT/a" && echo one >"$OUT/a/f"

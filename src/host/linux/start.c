@@ -133,16 +133,23 @@ int64_t host_clock(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int host_leave(int kept)
+int host_leave(int *kept, int *also)
 {
         setsid();
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (kept != 3 && dup2(kept, 3) < 0) ||
-            fcntl(3, F_SETFD, FD_CLOEXEC) < 0 || close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
+        /* First out of the way of the other's new number. */
+        int second = *also < 0 ? -1 : fcntl(*also, F_DUPFD_CLOEXEC, 5);
+        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || (*kept != 3 && dup2(*kept, 3) < 0) ||
+            fcntl(3, F_SETFD, FD_CLOEXEC) < 0 ||
+            (*also >= 0 && (second < 0 || dup3(second, 4, O_CLOEXEC) < 0)) ||
+            close_range(*also < 0 ? 4 : 5, ~0U, 0) < 0 || chdir("/") < 0)
                 return -errno;
+        *kept = 3;
+        if (*also >= 0)
+                *also = 4;
         static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTTOU, SIGTTIN, SIGTSTP};
         for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
                 signal(ignored[i], SIG_IGN);
         signal(SIGCHLD, SIG_DFL);
-        return 3;
+        return 0;
 }
