@@ -309,6 +309,9 @@ static int check(struct commit *c, const struct change *change)
         cleanup_free char *target = commit_target(change->slot, change->path), *text = NULL;
         c->proved = change->since;
         const char *why = refusal(c, change, target, &text);
+        cleanup_free char *fallen = why || change->what == CHANGE_TIMES ? NULL
+                                                                        : folds_refuse(&c->folds, change, target);
+        why = why ? why : fallen;
         if (change->what == CHANGE_TIMES && why)
                 return 0; /* a directory's time is only taken along */
         if (change->what != CHANGE_TIMES || change->after.type != META_DIRECTORY)

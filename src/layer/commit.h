@@ -17,6 +17,7 @@
 #pragma once
 
 #include "layer/bases.h"
+#include "layer/fold.h"
 #include "layer/journal.h"
 #include "layer/known.h"
 #include "layer/layer.h"
@@ -33,6 +34,7 @@ struct commit {
         bool merge;             /* text that changed on both sides is merged */
         struct known known;
         struct bases bases;     /* what came with an import */
+        struct folds folds;     /* names that fall together outside */
         struct timespec proved; /* of the change that is looked at: what it covers is as it was, if it is older */
         struct journal journal;
         bool asked;             /* who the invoking user is: */

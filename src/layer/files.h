@@ -115,5 +115,7 @@ int files_sync(int dir);
 
 /* May the invoking user make and remove names in the directory? */
 bool files_may_change(int dir);
+/* Are names in the directory one that differ only in upper and lower case? */
+bool files_folds(int dir);
 /* Is the file system of this directory one whose clock is ours (not a server's)? */
 bool files_clock_is_ours(int dir);

@@ -3,6 +3,7 @@
 #include "verbs/archive.h"
 
 #include "base/cleanup.h"
+#include "layer/fold.h"
 #include "layer/links.h"
 #include "layer/tar.h"
 #include "verbs/verbs.h"
@@ -16,6 +17,8 @@
 struct archive {
         struct changes *changes;
         struct tar tar;
+        struct folds folds;
+        bool folding;       /* the directory does not tell upper from lower case */
         struct links links; /* members with several names */
         bool dry;
         bool left_out;
@@ -38,6 +41,14 @@ static int add(void *context, const struct change *c)
         if (c->kind == CHANGE_DELETED || (c->kind == CHANGE_REPLACED && c->before.type == META_DIRECTORY)) {
                 text_add(&a->deleted, " ");
                 text_add_shell(&a->deleted, c->path);
+        }
+        const char *other = a->folding && c->kind != CHANGE_DELETED ? folds_take(&a->folds, c->path) : NULL;
+        if (other) {
+                cleanup_free char *before = text_escape(other);
+                fprintf(stderr, "paddock: %s: there, where upper and lower case are one, it falls together with %s, and is left out\n",
+                        shown, before);
+                a->left_out = true;
+                return 0;
         }
         if (c->kind == CHANGE_DELETED || a->dry || (c->top && !c->path[1]))
                 return 0;
@@ -127,6 +138,8 @@ int archive_changes(struct changes *c, const char *to, bool dry, struct error *e
                 return error_sys(err, errno, "cannot share memory with the process that looks at the changes");
         a.incomplete = shared;
         a.directory = directory;
+        cleanup_close int there = directory ? open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        a.folding = there >= 0 && files_folds(there);
         if (!dry && directory) {
                 tar = start_tar(to, &a.tar.file);
         } else if (!dry) {
@@ -160,6 +173,7 @@ int archive_changes(struct changes *c, const char *to, bool dry, struct error *e
         }
         text_clear(&a.deleted);
         links_clear(&a.links);
+        folds_clear(&a.folds);
         int exit_status = *shared ? EXIT_PADDOCK : 0;
         munmap(shared, sizeof *shared);
         return result < 0 ? result : exit_status;

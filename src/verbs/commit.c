@@ -454,6 +454,7 @@ int verb_commit(int argc, char **argv)
         journal_close(&r.commit.journal);
         known_clear(&r.commit.known);
         bases_clear(&r.commit.bases);
+        folds_clear(&r.commit.folds);
         if (r.place >= 0)
                 close(r.place);
         if (r.lock >= 0)

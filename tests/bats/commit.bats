@@ -412,12 +412,63 @@ line 5 inside
         sh_in 'sed -i "s/^line 2$/& inside/" t'
         "$PADDOCK" commit -n env t
         for how in 'discard env t' 'discard env' 'snapshot env one' 'reset env one'; do
+                ! is_root || [[ $how = discard* ]] || continue # root's own environments have no snapshots
                 # shellcheck disable=SC2086
                 "$PADDOCK" $how
                 case $how in snapshot*) sh_in 'sed -i "s/^line 2$/& inside/" t'; "$PADDOCK" commit -n env t; [ -n "$(ls "$XDG_STATE_HOME/paddock/env/env/texts")" ]; continue ;; esac
                 [ -z "$(ls "$XDG_STATE_HOME/paddock/env/env/texts" 2>/dev/null)" ]
                 [ "$how" = 'discard env' ] || { sh_in 'sed -i "s/^line 2$/& inside/" t'; "$PADDOCK" commit -n env t; }
         done
+}
+
+# Whatever came of the test, its mount goes.
+eval "common_$(declare -f teardown)"
+teardown()
+{
+        ! mountpoint -q "$HOME/c" || fusermount3 -u -z "$HOME/c"
+        common_teardown
+}
+
+# folding - $HOME/c is a directory that does not tell upper from lower case.
+folding()
+{
+        [ -r /dev/fuse ] && [ -w /dev/fuse ] && command -v fusermount3 cc >/dev/null && pkg-config --exists fuse3 || skip 'no FUSE for a test here'
+        # shellcheck disable=SC2046
+        cc -std=gnu17 -D_GNU_SOURCE -O1 -o "$OUT/foldfs" "$BATS_TEST_DIRNAME/foldfs.c" $(pkg-config --cflags --libs fuse3)
+        mkdir "$OUT/below" c
+        "$OUT/foldfs" "$OUT/below" "$HOME/c" 3>&- || skip 'nobody may mount FUSE here'
+        echo x >c/probe && [ "$(cat c/PROBE)" = x ] && rm c/probe
+}
+
+@test "commit: names that fall together where upper and lower case are one are refused by name, and nothing is overwritten" {
+        ! is_root || skip 'of an ordinary user'
+        mkdir c && tick
+        sh_in 'cd c; mkdir -p new/Deep; echo 1 >one; echo 2 >ONE; echo 3 >new/Deep/x; echo 4 >new/Deep/X; echo 5 >Theirs; echo 6 >alone; echo 7 >ÄH; echo 8 >äh'
+        "$PADDOCK" commit env -n >/dev/null # where it was made all of it can go
+        rmdir c && folding
+        echo theirs >c/theirs && mkdir c/other
+        run "$PADDOCK" commit env
+        expect_status 125
+        expect_match "$HOME/c/one: outside, where upper and lower case are one, it falls together with $HOME/c/ONE"
+        expect_match "c/new/Deep/x: outside, where upper and lower case are one, it falls together with $HOME/c/new/Deep/X"
+        expect_match "c/äh: outside, where upper and lower case are one, it falls together with"
+        expect_match "$HOME/c/Theirs: "
+        expect_match 'nothing was committed'
+        run "$PADDOCK" commit env c/Theirs --force c/Theirs
+        expect_status 125
+        expect_match "$HOME/c/Theirs: outside, where upper and lower case are one, its name is written otherwise"
+        [ "$(cat c/theirs):$(ls c | tr '\n' ' ')" = 'theirs:other theirs ' ]
+        run "$PADDOCK" commit env c/new --to c/other
+        expect_status 125
+        expect_match 'Deep/x: there, where upper and lower case are one, it falls together with .*, and is left out'
+        "$PADDOCK" commit env c/alone c/ONE c/new/Deep/X
+        [ "$(cat c/one c/alone c/new/deep/x | tr '\n' ' ')" = '2 6 4 ' ]
+        # What came there since in another case is not overwritten either.
+        run "$PADDOCK" commit env c/one --force c/one
+        expect_status 125
+        expect_match 'its name is written otherwise'
+        [ "$(cat c/one)" = 2 ]
+        fusermount3 -u "$HOME/c"
 }
 
 @test "commit: a directory swapped outside, also for an older one, is not taken for the one that was there" {

@@ -344,7 +344,7 @@ x" ]; echo mine >d/f'
         run "$PADDOCK" run -n lim -- sh -ec 'mkdir d; head -c 900000 /dev/urandom >d/f; chmod 0 d/f d; echo works'
         expect_status 0
         expect_match 'works'
-        expect_match "paddock: the layer of 'lim' takes .* KiB, more than its limit of 500.0 KiB, which is watched and not enforced"
+        expect_match "paddock: the layer of 'lim' takes .* [KM]iB, more than its limit of 500.0 KiB, which is watched and not enforced"
         run "$PADDOCK" show lim
         expect_match '# size: .*its limit of 500.0 KiB is passed \(watched, not enforced\)'
         expect_match 'limits: \{disk: 500K\}'

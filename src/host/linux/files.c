@@ -504,20 +504,3 @@ bool files_may_change(int dir)
 {
         return faccessat(dir, ".", W_OK | X_OK, 0) == 0;
 }
-
-bool files_clock_is_ours(int dir)
-{
-        struct statfs fs;
-        if (fstatfs(dir, &fs) < 0)
-                return false;
-        switch ((unsigned long)fs.f_type) {
-        case 0x6969:     /* NFS */
-        case 0xFF534D42: /* CIFS */
-        case 0xFE534D42: /* SMB2 */
-        case 0x65735546: /* FUSE */
-        case 0x01021997: /* 9P */
-        case 0x00C36400: /* Ceph */
-                return false;
-        }
-        return true;
-}
