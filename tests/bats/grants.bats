@@ -16,7 +16,7 @@ teardown() { end_web; original_teardown; }
         run "$PADDOCK" grants web
         expect_status 0
         [ "${#lines[@]}" = 3 ]
-        [[ ${lines[1]} =~ ^\ +1\ +tree\ +rw\ +revocable\ +[0-9:]+\ +[0-9:]+\ +-\ +$(id -un)\ +$OUT/a\ at\ $HOME/a$ ]]
+        [[ ${lines[1]} =~ ^\ +1\ +tree\ +rw\ +revocable\ +[0-9:]+\ +([0-9-]+\ )?[0-9:]+\ +-\ +$(id -un)\ +$OUT/a\ at\ $HOME/a$ ]]
         [[ ${lines[2]} =~ ^\ +2\ +tree\ +ro\ +plain\ +[0-9:]+\ +-\ +\?\ +$(id -un)\ +$OUT/b$ ]]
         enter cat "$HOME/a/f"
         used() { "$PADDOCK" grants web --json | python3 -c 'import json,sys,time
