@@ -138,7 +138,7 @@ _paddock()
         __paddock_words
         if ((${#words[@]} == 2)); then
                 __paddock_among "$cur" run start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard \
-                        snapshot reset clone export import gc boot console image doctor --help --version
+                        snapshot reset clone export import gc boot channel console image doctor --help --version
                 return
         fi
         verb=${words[1]}
@@ -166,7 +166,8 @@ _paddock()
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
         export | import) options=(-j --json -p --progress) ;;
-        boot) options=(-n --name= --root= --detach --net=) ;;
+        boot) options=(-n --name= --root= --detach --net= --limit=) ;;
+        channel) options=(--outside= --inside= --to= --remove= --call= -j --json) ;;
         console) options=() ;;
         image) options=(-j --json --tag= --limit= --include= --variant= --mirror= -v --verbose) ;;
         snapshot) options=(-l --list -d --delete) ;;

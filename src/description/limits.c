@@ -6,7 +6,7 @@
 
 void parser_limits(struct parser *p, const struct node *value)
 {
-        static const char *const words[] = {"disk", "memory", "tasks", NULL};
+        static const char *const words[] = {"disk", "memory", "tasks", "cpu", "io", "files", "over", NULL};
         if (parser_is_nothing(value) || value->unusable)
                 return;
         if (value->kind != NODE_MAP) {
@@ -15,18 +15,23 @@ void parser_limits(struct parser *p, const struct node *value)
         }
         for (size_t i = 0; i < value->count; i += 2) {
                 const struct node *word = &value->items[i], *size = &value->items[i + 1];
+                size_t known = 0;
                 if (word->kind != NODE_SCALAR || word->unusable) {
                         parser_scalar(p, word, "limits", "a word for each limit");
-                } else if (parser_is_word(word, "disk")) {
-                        const char *text = parser_scalar(p, size, "disk", "a size, as 512M or 2G");
-                        cleanup_free char *seen = text ? shown(size->text, size->length) : NULL;
-                        if (text && size_from_word(text, &p->e->disk) < 0)
-                                complain(p, size, "'%s' is no size: it is written as 512M, 2G or a number of bytes",
-                                         seen);
-                } else if (parser_is_word(word, "memory") || parser_is_word(word, "tasks")) {
-                        complain(p, word, "'%s' is known, but not available in this version of paddock", word->text);
-                } else {
-                        parser_unknown(p, word, "limit", words, 1);
+                        continue;
                 }
+                while (words[known] && !parser_is_word(word, words[known]))
+                        known++;
+                if (!words[known]) {
+                        parser_unknown(p, word, "limit", words, sizeof words / sizeof *words - 1);
+                        continue;
+                }
+                const char *text = parser_scalar(p, size, words[known],
+                                                 known < 2    ? "a size, as 512M or 2G"
+                                                 : known < 6 ? "a number"
+                                                             : "tell, stop or freeze");
+                cleanup_error struct error err = ERROR_INIT;
+                if (text && limits_set(&p->e->limits, words[known], text, &err) < 0)
+                        complain(p, size, "%s", err.text);
         }
 }

@@ -43,6 +43,10 @@ void parser_grants(struct parser *p, const struct node *value, const char *key, 
 /* PATH: {grant: ro|rw} in a view. */
 void parser_view_grant(struct parser *p, const struct node *key, const struct node *value);
 
+/* programs.c: the list of `run:`, and the command of `init:`. */
+void parser_run(struct parser *p, const struct node *value);
+void parser_init(struct parser *p, const struct node *value);
+
 /* limits.c: the map of `limits:`. */
 void parser_limits(struct parser *p, const struct node *value);
 

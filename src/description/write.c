@@ -216,10 +216,19 @@ char *description_write(const struct environment *e)
                 add_string(&t, e->hostname);
                 text_add(&t, "\n");
         }
-        if (e->disk) {
-                char size[SIZE_WORD];
-                text_addf(&t, "limits: {disk: %s}\n", size_to_word(e->disk, size));
+        const char *between = "limits: {";
+        for (int kind = 0; kind < LIMIT_COUNT; kind++) {
+                char value[LIMIT_VALUE];
+                if (!e->limits.value[kind])
+                        continue;
+                text_addf(&t, "%s%s: %s", between, limit_word((enum limit_kind)kind),
+                          limit_value((enum limit_kind)kind, e->limits.value[kind], value));
+                between = ", ";
         }
+        if (e->limits.over)
+                text_addf(&t, "%sover: %s", between, limit_over_word(e->limits.over));
+        if (e->limits.over || between[0] == ',')
+                text_add(&t, "}\n");
         bool headed = false;
         for (size_t i = 0; i < e->view.count; i++) {
                 if (e->view.rules[i].by_default)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "model/limits.h"
 #include "model/stamp.h"
 #include "plan/plan.h"
 #include "plan/system.h"
@@ -44,6 +45,14 @@ int host_look_for_program(const char *tree, const char *program, char **file, st
 /* The machine of an ELF file with this header, as uname -m has it, or NULL: it is none. */
 const char *host_machine_name(const unsigned char header[20]);
 
+/* How limits would be held, if the environment was started now. Changes nothing. */
+void host_limits_judge(const struct limits *limits, struct limit_held held[LIMIT_COUNT]);
+
+/* Before an environment is made, in the process that all of it will come from: makes what holds its limits, and says
+ * what that is. `again` allows to execute this program anew with the same words, as a unit of its own of the system's
+ * manager: nothing may have been read or written yet. Returns launch->cgroup, fresh memory, or NULL. */
+char *host_limits_prepare(const struct limits *limits, bool again, struct limit_held held[LIMIT_COUNT]);
+
 struct launch {
         const struct plan *plan;
         char **argv;             /* argv[0] is looked up in PATH inside; NULL only if `keep` */
@@ -52,6 +61,8 @@ struct launch {
         int alive;               /* descriptor that init holds until it dies, or -1 */
         int image;               /* of an environment that is kept: likewise; 0 or less: none */
         bool keep;               /* no program: the environment lives until it is told to end (living.h) */
+        const struct limits *limits; /* NULL: none */
+        const char *cgroup;      /* of host_limits_prepare(), or NULL */
         bool scratch;            /* the directory `state` vanishes with the environment */
         const char *scratch_name; /* its name in its parent */
         const struct system *system; /* what the plan was made on */
@@ -133,6 +144,7 @@ struct process {
         char state;                /* as in proc(5) */
         unsigned long long cpu;    /* milliseconds since it started */
         unsigned long long memory; /* resident bytes */
+        unsigned long long own;    /* of these, what is no file that could be read again */
         char *command;             /* safe to show */
 };
 /* All processes of the environments whose first processes are `inits`, by pid. Returns how many. */

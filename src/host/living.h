@@ -30,6 +30,9 @@ enum order_type {
         ORDER_VIEW = 8, /* descriptor: a change of the view (plan/wire.c); value: how many earlier ones lie on its top.
                          * ORDER_BACK: it leads back to before the last of them */
         ORDER_LOOK = 9, /* value: the handle of a FUSE mount: its server is asked for what it is mounted on */
+        ORDER_MEASURE = 17, /* back comes what the processes have of memory, in KiB, as the handle */
+        ORDER_REACH = 10, /* value: 0 for the network of the programs inside, 1 for their root directory. It comes back;
+                           * no network does when they have that of outside */
         ORDER_BOOT = 16, /* descriptor: payload: it becomes the environment's own init. Back comes its console */
 };
 enum order_flags {
@@ -57,7 +60,7 @@ enum news_type {
         NEWS_STARTED = 1, /* ENTER, SPAWN; value: pid inside */
         NEWS_ENDED = 2,   /* the same; value: as waitpid() has it */
         NEWS_CONSOLE = 4, /* BOOT; the descriptor of its console's other side */
-        NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH, VIEW; code, value: the handle; the device */
+        NEWS_DONE = 3,    /* MOUNT, ATTACH, DETACH, VIEW, MEASURE; code, value: the handle; the device */
 };
 /* How a subhurd ended: the exit status in NEWS_ENDED. Others: its init could not be executed. */
 enum {

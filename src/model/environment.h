@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/grant.h"
+#include "model/limits.h"
 #include "model/view.h"
 
 #include <stdbool.h>
@@ -49,7 +50,7 @@ struct environment {
         enum network_kind network;
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
         char *hostname; /* NULL: as outside */
-        uint64_t disk;  /* what its layer may take, in bytes; 0: no limit. Watched: nobody enforces it */
+        struct limits limits;
         bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
         struct view view;
         struct run_program *programs;

@@ -87,7 +87,7 @@ int grant_list_add(struct grant_list *grants, const struct grant *grant, struct 
 }
 
 static const char *const kinds[] = {[RESOURCE_UNKNOWN] = "unknown", [RESOURCE_TREE] = "tree", [RESOURCE_FILE] = "file",
-                                    [RESOURCE_SOCKET] = "socket"};
+                                    [RESOURCE_SOCKET] = "socket", [RESOURCE_CHANNEL] = "channel"};
 
 const char *resource_word(enum resource_kind kind)
 {

@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum resource_kind { RESOURCE_UNKNOWN, RESOURCE_TREE, RESOURCE_FILE, RESOURCE_SOCKET };
+/* A channel's `resource` says which kind it is, a space, and what is at its other end. It is never kept. */
+enum resource_kind { RESOURCE_UNKNOWN, RESOURCE_TREE, RESOURCE_FILE, RESOURCE_SOCKET, RESOURCE_CHANNEL };
 
 enum expiry_kind {
         EXPIRY_NEVER,
@@ -56,7 +57,7 @@ bool grant_equal(const struct grant *a, const struct grant *b);
 /* The name inside: `inside`, or `resource`. */
 const char *grant_inside(const struct grant *grant);
 
-/* "tree", "file", "socket"; "ro", "rw". */
+/* "tree", "file", "socket", "channel"; "ro", "rw". resource_from_word() knows no channel. */
 const char *resource_word(enum resource_kind kind);
 enum resource_kind resource_from_word(const char *word);
 const char *mode_word(bool writable);

@@ -42,10 +42,14 @@ char *environment_to_record(const struct environment *e)
                 line(&t, "session", "yes");
         if (e->hostname)
                 line(&t, "hostname", e->hostname);
-        if (e->disk) {
-                char size[SIZE_WORD];
-                text_addf(&t, "limit\tdisk\t%s\n", size_to_word(e->disk, size));
+        for (int kind = 0; kind < LIMIT_COUNT; kind++) {
+                char value[LIMIT_VALUE];
+                if (e->limits.value[kind])
+                        text_addf(&t, "limit\t%s\t%s\n", limit_word((enum limit_kind)kind),
+                                  limit_value((enum limit_kind)kind, e->limits.value[kind], value));
         }
+        if (e->limits.over)
+                text_addf(&t, "limit\tover\t%s\n", limit_over_word(e->limits.over));
         for (size_t i = 0; i < e->view.count; i++) {
                 const struct rule *rule = &e->view.rules[i];
                 text_addf(&t, "rule\t%s\t", rule_word(rule->kind));
@@ -106,8 +110,7 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
         } else if (n >= 4 && strcmp(f[0], "run") == 0 && restart_from_word(f[2]) >= 0) {
                 return environment_add_program(e, f[1], (const char *const *)f + 3, (size_t)n - 3,
                                                (enum restart_policy)restart_from_word(f[2]), err);
-        } else if (n == 3 && strcmp(f[0], "limit") == 0 && strcmp(f[1], "disk") == 0 &&
-                   size_from_word(f[2], &e->disk) == 0) {
+        } else if (n == 3 && strcmp(f[0], "limit") == 0 && limits_set(&e->limits, f[1], f[2], err) == 0) {
                 return 0;
         } else if (n >= 2 && strcmp(f[0], "init") == 0 && !e->init) {
                 return environment_set_init(e, (const char *const *)f + 1, (size_t)n - 1, err);

@@ -12,6 +12,7 @@
 #include "image/import.h"
 #include "verbs/console.h"
 #include "verbs/image.h"
+#include "verbs/options.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
@@ -24,7 +25,8 @@ enum { KEY_NET = 256, KEY_DETACH, KEY_ROOT };
 
 struct request {
         const char *name, *what; /* what: an image, directory or file */
-        bool host, detach, inherit;
+        bool host, detach, inherit, given;
+        struct environment options; /* its limits */
         char **init;
         size_t init_count;
 };
@@ -49,6 +51,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         argp_error(state, "--net %s: it is 'none' or 'inherit'", arg);
                 r->inherit = arg[0] == 'i';
                 break;
+        case OPTION_LIMIT: {
+                cleanup_error struct error err = ERROR_INIT;
+                if (option_apply(&r->options, key, arg, NULL, &r->given, &err) < 0)
+                        argp_error(state, "%s", err.text);
+                break;
+        }
         case ARGP_KEY_ARG:
                 if (r->host && !r->name && !r->init && strcmp(state->argv[state->next - 2], "--") != 0) {
                         r->name = arg;
@@ -187,7 +195,8 @@ static void choose_hostname(struct environment *e)
 static int make(struct store *s, const struct request *r, const char *name, struct error *err)
 {
         cleanup_environment struct environment e = {.name = memory_string(name), .identity = IDENTITY_ROOT,
-                                                    .network = r->inherit ? NETWORK_INHERIT : NETWORK_NONE};
+                                                    .network = r->inherit ? NETWORK_INHERIT : NETWORK_NONE,
+                                                    .limits = r->options.limits};
         cleanup_free char *tree = NULL;
         int result = environment_name_check(name, err);
         if (result == 0)
@@ -216,6 +225,13 @@ static int fits(struct store *s, const struct request *r, const char *name, stru
                         : r->what && e.root == ROOT_IMAGE && image_exists(r->what) && strcmp(e.root_path, r->what) != 0;
         if (other) {
                 error_set(err, EEXIST, "environment '%s' is there already, over something else", name);
+                return error_remedy(err, "choose another name with -n, or `paddock rm %s`", name);
+        }
+        bool differ = r->options.limits.over != e.limits.over;
+        for (int kind = 0; kind < LIMIT_COUNT; kind++)
+                differ |= r->options.limits.value[kind] != e.limits.value[kind];
+        if (r->given && differ) {
+                error_set(err, EEXIST, "environment '%s' is there already, with other limits", name);
                 return error_remedy(err, "choose another name with -n, or `paddock rm %s`", name);
         }
         int running = store_is_running(s, name, err);
@@ -266,6 +282,7 @@ int verb_boot(int argc, char **argv)
                 {"detach", KEY_DETACH, NULL, 0, "leave it in the background", 0},
                 {"net", KEY_NET, "none|inherit", 0,
                  "the network: its own with nothing but loopback (none), or the main system's", 0},
+                {"limit", OPTION_LIMIT, "WHAT=VALUE", 0, "what it may use, when it is made: see paddock(1)", 0},
                 {0}};
         static const struct argp argp = {
                 options,

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define SOCKETS "sockets" /* directory of the environment: names of sockets while they are granted */
 
 int granting_open(struct granting *g, const char *name, struct error *err)
 {
@@ -120,7 +119,7 @@ char *granting_line(const struct grant *grant)
 struct parcel {
         int fds[3];
         size_t count;
-        char name[64]; /* of the socket in SOCKETS, or "" */
+        char name[64]; /* of the socket in GRANTING_SOCKETS, or "" */
         int sockets;   /* that directory */
 };
 
@@ -163,8 +162,8 @@ static int pack(struct parcel *p, struct granting *g, const struct resource *r, 
                 return 0;
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        mkdirat(g->directory, SOCKETS, 0700);
-        p->sockets = openat(g->directory, SOCKETS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        mkdirat(g->directory, GRANTING_SOCKETS, 0700);
+        p->sockets = openat(g->directory, GRANTING_SOCKETS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (p->sockets < 0)
                 return error_sys(err, errno, "cannot make a place for sockets in the environment's directory");
         snprintf(p->name, sizeof p->name, "%d-%lld.%09ld", (int)getpid(), (long long)now.tv_sec, now.tv_nsec);
@@ -202,13 +201,15 @@ static void describe(struct message_out *m, const struct grant *g, unsigned gid,
                 message_number(m, TAG_GID, gid);
 }
 
-/* Starts the server that the warden lacks. */
-static int bring_server(struct granting *g, bool sockets, struct error *err)
+int granting_bring_server(struct granting *g, enum grant_kind kind, struct error *err)
 {
-        cleanup_close int server = host_grant_server(sockets, err);
+        const char *name = kind == GRANT_CHANNEL  ? "paddock-channel"
+                           : kind == GRANT_SOCKET ? "paddock-socket-relay"
+                                                  : "paddock-files-grant";
+        cleanup_close int server = host_grant_server(name, err);
         if (server < 0)
                 return server;
-        message_number(client_begin(&g->client, MESSAGE_SERVER), TAG_KIND, sockets ? GRANT_SOCKET : GRANT_TREE);
+        message_number(client_begin(&g->client, MESSAGE_SERVER), TAG_KIND, kind);
         int result = client_call(&g->client, &server, 1, err);
         if (result == -EEXIST) { /* another was faster */
                 error_clear(err);
@@ -234,7 +235,7 @@ static int send_letter(struct granting *g, const struct letter *letter, const st
         struct parcel parcel = {.sockets = -1};
         grant_copy(&grant, asked);
         unsigned gid = 0;
-        int result = host_resource_open(&r, path, grant.writable, state, err);
+        int result = host_resource_open(&r, path, grant.writable, g->own ? NULL : state, err);
         if (result == 0 && grant.to && letter->type != MESSAGE_REPLY)
                 result = granting_identity(g, grant.to, &gid, err);
         if (result < 0)
@@ -271,7 +272,7 @@ static int send_letter(struct granting *g, const struct letter *letter, const st
                 if (!again)
                         break;
                 error_clear(err);
-                result = bring_server(g, need == GRANT_SOCKET, err);
+                result = granting_bring_server(g, (enum grant_kind)need, err);
                 if (result < 0)
                         break;
         }
@@ -381,7 +382,7 @@ void held_read(struct held *h, const struct message *m)
         g->inside = message_get_text(m, TAG_INSIDE, 4096);
         g->set = message_get_text(m, TAG_SET, 64);
         g->to = message_get_text(m, TAG_TO, 32);
-        g->kind = kind == GRANT_SOCKET ? RESOURCE_SOCKET : kind == GRANT_FILE ? RESOURCE_FILE : RESOURCE_TREE;
+        g->kind = kind == GRANT_CHANNEL ? RESOURCE_CHANNEL : kind == GRANT_SOCKET ? RESOURCE_SOCKET : kind == GRANT_FILE ? RESOURCE_FILE : RESOURCE_TREE;
         g->writable = mode == GRANT_RW;
         g->noexec = flags & GRANT_NOEXEC;
         g->plain = flags & GRANT_PLAIN;

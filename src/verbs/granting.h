@@ -13,7 +13,10 @@ struct granting {
         int directory;       /* of the environment */
         struct client client; /* closed: it is not started */
         struct environment environment;
+        bool own;            /* what lies in the state directory may be given: it was made for that */
 };
+
+#define GRANTING_SOCKETS "sockets" /* directory of the environment: names of sockets while they are granted */
 
 /* identities.c: the group inside that stands for the identity `name`: of a user of that name, else the group itself. */
 int granting_identity(struct granting *g, const char *name, unsigned *gid, struct error *err);
@@ -26,6 +29,9 @@ int granting_open(struct granting *g, const char *name, struct error *err);
 void granting_close(struct granting *g);
 /* 0 when there is a warden; else an error that says what to do. */
 int granting_needs_warden(const struct granting *g, struct error *err);
+
+/* Starts the server that the warden lacks. 1 or a negative errno. */
+int granting_bring_server(struct granting *g, enum grant_kind kind, struct error *err);
 
 /* Gives one right; `by` says by whose word. *id may be NULL. Names a link that was followed on standard error. */
 int granting_give(struct granting *g, const struct grant *grant, const char *by, uint64_t *id, struct error *err);

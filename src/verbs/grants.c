@@ -41,8 +41,8 @@ static void print_one(const struct held *h)
                                           : memory_string(g->plain && h->id ? "?" : "-");
         char id[32];
         snprintf(id, sizeof id, h->id ? "%llu" : "-", (unsigned long long)h->id);
-        text_addf(&t, "%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  ", id, resource_word(g->kind),
-                  g->kind == RESOURCE_SOCKET ? "-" : mode_word(g->writable),
+        text_addf(&t, "%5s  %-7s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  ", id, resource_word(g->kind),
+                  g->kind == RESOURCE_SOCKET || g->kind == RESOURCE_CHANNEL ? "-" : mode_word(g->writable),
                   h->asks    ? "asks"
                   : g->plain ? "plain"
                              : "revocable",
@@ -100,7 +100,7 @@ static void show(const struct held *h, json_t *array, size_t *count)
         if (array)
                 json_array_append_new(array, json_one(h));
         else if (!(*count)++)
-                printf("%5s  %-6s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  %s\n", "ID", "KIND", "  ", "TYPE", "SINCE",
+                printf("%5s  %-7s  %-2s  %-9s  %-10s  %-10s  %-10s  %-11s  %s\n", "ID", "KIND", "  ", "TYPE", "SINCE",
                        "UNTIL", "USED", "BY", "RESOURCE");
         if (!array)
                 print_one(h);

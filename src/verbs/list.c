@@ -35,7 +35,7 @@ static uint64_t limit_of(struct store *store, const char *name)
 {
         cleanup_error struct error unheard = ERROR_INIT;
         cleanup_environment struct environment e = {0};
-        return store_load(store, name, &e, &unheard) == 0 ? e.disk : 0;
+        return store_load(store, name, &e, &unheard) == 0 ? e.limits.value[LIMIT_DISK] : 0;
 }
 
 static void list_one(const struct request *r, struct store *store, const char *name, json_t *array)

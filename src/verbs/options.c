@@ -111,6 +111,22 @@ static int add_grant(struct environment *e, const char *arg, const char *cwd, st
         return g.resource ? grant_list_add(&e->grants, &g, err) : -err->code;
 }
 
+static int set_limit(struct environment *e, const char *arg, struct error *err)
+{
+        cleanup_free char *copy = memory_string(arg), *shown = text_escape(arg);
+        char *value = strchr(copy, '=');
+        if (value)
+                *value++ = '\0';
+        int result = value ? limits_set(&e->limits, copy, value, err) : -ENOENT;
+        if (err->code)
+                return error_context(err, "--limit %s", shown);
+        if (result == 0)
+                return 0;
+        error_set(err, EINVAL, "--limit %s: it takes the form WHAT=VALUE, as memory=512M", shown);
+        return error_remedy(err, "what is limited: disk, memory, tasks, cpu, io, files; and what is done when more is "
+                                 "used than nothing prevents: over=tell, stop or freeze");
+}
+
 int option_apply(struct environment *e, int key, const char *arg, const char *cwd, bool *given, struct error *err)
 {
         int result = 0;
@@ -150,11 +166,7 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
                 e->hostname = memory_string(arg);
                 break;
         case OPTION_LIMIT:
-                if (strncmp(arg, "disk=", 5) != 0 || size_from_word(arg + 5, &e->disk) < 0) {
-                        cleanup_free char *shown = text_escape(arg);
-                        return error_set(err, EINVAL,
-                                         "--limit %s: it takes the form disk=SIZE, as disk=512M or disk=2G", shown);
-                }
+                result = set_limit(e, arg, err);
                 break;
         default:
                 return OPTION_UNKNOWN;

@@ -28,7 +28,7 @@ enum {
                 {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},          \
                 {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                       \
         {                                                                                                              \
-                "limit", OPTION_LIMIT, "disk=SIZE", 0, "what its layer may take, watched", 2                           \
+                "limit", OPTION_LIMIT, "WHAT=VALUE", 0, "what it may use: see paddock(1)", 2                         \
         }
 
 /* Applies one option to `e`. `cwd` is what relative names start from (NULL: there is none). Returns OPTION_UNKNOWN for

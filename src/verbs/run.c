@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "host/host.h"
 #include "verbs/enter.h"
+#include "verbs/limits.h"
 #include "verbs/request.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
@@ -29,8 +30,7 @@ static int override(struct environment *e, const struct environment *with, struc
                 free(e->hostname);
                 e->hostname = memory_string(with->hostname);
         }
-        if (with->disk)
-                e->disk = with->disk;
+        limits_override(&e->limits, &with->limits);
         for (size_t i = 0; i < with->view.count; i++) {
                 const struct rule *rule = &with->view.rules[i];
                 for (size_t j = 0; j < e->view.count; j++)
@@ -142,7 +142,7 @@ static int explain(const struct request *r, const struct plan *plan, const struc
 }
 
 /* The plan made, then explained or carried out. Returns 0 with *exit_status, or a negative errno. */
-static int plan_and_run(struct request *r, struct session *s, const struct environment *e,
+static int plan_and_run(struct request *r, struct session *s, const struct environment *e, const struct holding *h,
                         const struct library *library, struct outcome *outcome, struct error *err)
 {
         cleanup_system struct system system;
@@ -180,10 +180,10 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                 if (why_memory)
                         plan_note(&plan, "the layer is in memory, and its size is limited by it: %s", why_memory);
         }
-        if (r->explain && e->disk) {
+        if (r->explain && e->limits.value[LIMIT_DISK]) {
                 char size[SIZE_WORD];
                 plan_note(&plan, "the layer's limit of %s is watched, and told when it is passed; nobody enforces it",
-                          size_to_word(e->disk, size));
+                          size_to_word(e->limits.value[LIMIT_DISK], size));
         }
         if (r->explain) {
                 outcome->status = explain(r, &plan, e, library) << 8; /* as wait() has it */
@@ -204,14 +204,19 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
                                 .join_user = s->join_user, .join_mount = s->join_mount, .join_control = s->join_control,
                                 .ready = s->name ? session_ready : NULL, .over = session_over,
-                                .context = s};
+                                .limits = &e->limits, .cgroup = h->cgroup, .context = s};
         struct watch_size watch = WATCH_NONE;
-        if (e->disk && library && s->directory >= 0 && s->join_user < 0)
-                result = library->watch(&watch, s->directory, e->name ? e->name : "this environment", e, err);
+        uint64_t memory = limits_watched(h, e);
+        bool disk = e->limits.value[LIMIT_DISK] && s->directory >= 0 && s->join_user < 0;
+        if (s->name)
+                limits_record(s->directory, h);
+        if ((disk || memory) && library)
+                result = library->watch(&watch, disk ? s->directory : -1, memory,
+                                        e->name ? e->name : "this environment", e, err);
         if (result < 0)
                 return result;
         result = host_run(&launch, outcome, err);
-        if (watch.pid > 0)
+        if (watch.end >= 0)
                 library->watched(&watch);
         return result;
 }
@@ -230,7 +235,10 @@ static int run_request(struct request *r, const struct library *library)
                 return run_end_like(&outcome);
         if (result == 0)
                 result = describe(r, &s, &e, library, &err);
-        if (result == 0 && e.disk && !library && !r->explain) { /* it is watched by a process that measures layers */
+        struct holding holding = {0};
+        bool reads = r->file && strcmp(r->file, "-") == 0; /* from standard input, which cannot be read twice */
+        /* What is watched is watched by a process that can measure it. */
+        if (result == 0 && (e.limits.value[LIMIT_DISK] || e.limits.value[LIMIT_MEMORY]) && !library && !r->explain) {
                 session_end(&s, &err);
                 environment_clear(&r->options);
                 return RUN_NEEDS_LIBRARY;
@@ -242,13 +250,16 @@ static int run_request(struct request *r, const struct library *library)
                 environment_clear(&r->options);
                 return status;
         }
+        if (result == 0 && !r->explain)
+                limits_prepare(&holding, &e, !reads);
         if (result == 0 && r->name && !r->explain)
                 result = session_named(&s, r->name, r->rebase, &err);
         if (result == 0 && e.root == ROOT_IMAGE)
                 result = session_image(&s, e.root_path, &err);
         if (result == 0)
-                result = plan_and_run(r, &s, &e, library, &outcome, &err);
+                result = plan_and_run(r, &s, &e, &holding, library, &outcome, &err);
         environment_clear(&r->options);
+        free(holding.cgroup);
         cleanup_error struct error leftover = ERROR_INIT;
         if (session_end(&s, &leftover) < 0)
                 error_print(stderr, &leftover);

@@ -8,6 +8,7 @@
 #include "model/store.h"
 #include "verbs/base.h"
 #include "verbs/changes.h"
+#include "verbs/limits.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
@@ -144,8 +145,47 @@ static json_t *base_of(const struct moved *m)
         return value;
 }
 
-static json_t *environment_of(const struct environment *e, const struct moved *moved, const char *layer,
-                              const struct layer_size *size, const char *state)
+static json_t *limits_of(const struct environment *e, const struct limit_held held[LIMIT_COUNT])
+{
+        json_t *value = json_object();
+        for (int kind = 0; kind < LIMIT_COUNT; kind++) {
+                if (!e->limits.value[kind])
+                        continue;
+                bool bytes = kind == LIMIT_DISK || kind == LIMIT_MEMORY;
+                json_object_set_new(value, limit_word((enum limit_kind)kind),
+                                    json_pack("{s:I, s:s, s:s}", bytes ? "size" : "number",
+                                              (json_int_t)e->limits.value[kind], "kind",
+                                              limit_hold_word(held[kind].how),
+                                              held[kind].how == HOLD_ENFORCED ? "by" : "why", held[kind].by));
+        }
+        if (e->limits.over)
+                json_object_set_new(value, "over", json_string(limit_over_word(e->limits.over)));
+        return value;
+}
+
+/* How each limit is held, as comments. */
+static void add_limits(struct text *t, const struct environment *e, const struct limit_held held[LIMIT_COUNT])
+{
+        for (int kind = 0; kind < LIMIT_COUNT; kind++) {
+                char value[LIMIT_VALUE];
+                if (!e->limits.value[kind])
+                        continue;
+                cleanup_free char *line =
+                        memory_format("%s %s: %s%s %s", limit_word((enum limit_kind)kind),
+                                      limit_value((enum limit_kind)kind, e->limits.value[kind], value),
+                                      limit_hold_word(held[kind].how),
+                                      held[kind].how == HOLD_ENFORCED ? " by" : ", not enforced:", held[kind].by);
+                cleanup_free char *plain =
+                        held[kind].how == HOLD_NOT
+                                ? memory_format("%s %s: not enforced: %s", limit_word((enum limit_kind)kind), value,
+                                                held[kind].by)
+                                : NULL;
+                description_add_comment(t, "", "limit", plain ? plain : line);
+        }
+}
+
+static json_t *environment_of(const struct environment *e, const struct limit_held *held, const struct moved *moved,
+                              const char *layer, const struct layer_size *size, const char *state)
 {
         json_t *value = json_object(), *view = json_array();
         json_object_set_new(value, "name", json_string(e->name));
@@ -153,10 +193,7 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
         json_object_set_new(value, "layer", json_name(layer));
         json_object_set_new(value, "size", json_integer((json_int_t)size->own));
         json_object_set_new(value, "shared", json_integer((json_int_t)size->shared));
-        json_object_set_new(value, "limits",
-                            e->disk ? json_pack("{s:{s:I, s:s}}", "disk", "size", (json_int_t)e->disk, "kind",
-                                                "watched")
-                                    : json_object());
+        json_object_set_new(value, "limits", limits_of(e, held));
         json_object_set_new(value, "base", base_of(moved));
         if (e->root == ROOT_DIRECTORY || e->root == ROOT_IMAGE) {
                 bool escaped = !is_utf8(e->root_path);
@@ -190,8 +227,8 @@ static json_t *environment_of(const struct environment *e, const struct moved *m
 }
 
 /* Prints the description behind comments on the environment's state. Returns an exit status. */
-static int print_yaml(const struct environment *e, const struct moved *moved, const char *layer,
-                      const struct layer_size *size, const char *state)
+static int print_yaml(const struct environment *e, const struct limit_held *held, const struct moved *moved,
+                      const char *layer, const struct layer_size *size, const char *state)
 {
         cleanup_text struct text t = {0};
         description_add_comment(&t, "", "state", state);
@@ -203,13 +240,15 @@ static int print_yaml(const struct environment *e, const struct moved *moved, co
                 changes_size(&bytes, size->shared);
                 text_add(&bytes, " that may be shared");
         }
-        if (e->disk) {
-                text_add(&bytes, size->own > e->disk ? "; its limit of " : "; its limit is ");
-                changes_size(&bytes, e->disk);
+        if (e->limits.value[LIMIT_DISK]) {
+                text_add(&bytes, size->own > e->limits.value[LIMIT_DISK] ? "; its limit of " : "; its limit is ");
+                changes_size(&bytes, e->limits.value[LIMIT_DISK]);
                 text_add(&bytes,
-                         size->own > e->disk ? " is passed (watched, not enforced)" : " (watched, not enforced)");
+                         size->own > e->limits.value[LIMIT_DISK] ? " is passed (watched, not enforced)"
+                                                                 : " (watched, not enforced)");
         }
         description_add_comment(&t, "", "size", bytes.data);
+        add_limits(&t, e, held);
         add_base(&t, moved);
         cleanup_free char *description = description_write(e);
         text_add(&t, description);
@@ -315,6 +354,9 @@ int verb_show(int argc, char **argv)
         host_read_everything(); /* the last that is looked at */
         if (directory < 0 || layer_size(directory, &size, &err) < 0)
                 error_print(stderr, &err);
-        return r.json ? print_json(environment_of(&e, &moved, layer, &size, state))
-                      : print_yaml(&e, &moved, layer, &size, state);
+        struct limit_held held[LIMIT_COUNT];
+        if (strcmp(state, "stopped") == 0 || directory < 0 || !limits_recorded(directory, held))
+                host_limits_judge(&e.limits, held);
+        return r.json ? print_json(environment_of(&e, held, &moved, layer, &size, state))
+                      : print_yaml(&e, held, &moved, layer, &size, state);
 }

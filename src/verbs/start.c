@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "host/living.h"
 #include "model/live.h"
+#include "verbs/limits.h"
 #include "verbs/session.h"
 #include "verbs/verbs.h"
 #include "warden/client.h"
@@ -58,7 +59,7 @@ static bool has_grants(int directory, const struct environment *e)
 }
 
 /* The environment with its programs, made and handed over. 0; 1: it is started already. */
-static int make(struct session *s, const char *name, int to_warden, struct error *err)
+static int make(struct session *s, const char *name, int to_warden, const struct holding *holding, struct error *err)
 {
         cleanup_environment struct environment e = {0};
         cleanup_system struct system system = {0};
@@ -114,11 +115,14 @@ static int make(struct session *s, const char *name, int to_warden, struct error
                                 .alive = s->alive,
                                 .image = s->image,
                                 .system = &system,
+                                .limits = &e.limits,
+                                .cgroup = holding->cgroup,
                                 .join_user = -1,
                                 .join_mount = -1,
                                 .join_control = -1,
                                 .ready = session_ready,
                                 .context = s};
+        limits_record(s->directory, holding);
         result = record_view(s->directory, &system, &plan, &e, err);
         struct living living;
         if (result == 0)
@@ -131,6 +135,7 @@ static int make(struct session *s, const char *name, int to_warden, struct error
                                      .init = living.init,
                                      .name = e.name,
                                      .environment = &e,
+                                     .memory = limits_watched(holding, &e),
                                      .waits = has_grants(s->directory, &e)};
                 result = warden_hand_over(to_warden, &h, err);
                 close(living.socket);
@@ -140,11 +145,11 @@ static int make(struct session *s, const char *name, int to_warden, struct error
         return result;
 }
 
-static _Noreturn void maker(const char *name, int to_warden)
+static _Noreturn void maker(const char *name, int to_warden, const struct holding *holding)
 {
         cleanup_error struct error err = ERROR_INIT;
         struct session s = SESSION_INIT;
-        int result = make(&s, name, to_warden, &err);
+        int result = make(&s, name, to_warden, holding, &err);
         if (result < 0)
                 error_print(stderr, &err);
         cleanup_error struct error leftover = ERROR_INIT;
@@ -176,7 +181,7 @@ static void started(void *context)
 }
 
 /* `starter`: a pipe at whose end the environment ends, or -1. */
-static _Noreturn void warden(const char *name, int waiting, int starter)
+static _Noreturn void warden(const char *name, int waiting, int starter, const struct holding *holding)
 {
         struct starting context = {.waiting = waiting};
         int sockets[2];
@@ -188,7 +193,7 @@ static _Noreturn void warden(const char *name, int waiting, int starter)
         pid_t pid = fork();
         if (pid == 0) {
                 close(sockets[0]);
-                maker(name, sockets[1]);
+                maker(name, sockets[1], holding);
         }
         close(sockets[1]);
         context.maker = pid;
@@ -204,6 +209,18 @@ static _Noreturn void warden(const char *name, int waiting, int starter)
         else if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_ALREADY)
                 say(context.waiting, WORD_ALREADY);
         _exit(EXIT_PADDOCK);
+}
+
+/* What will hold its limits: before there is any other process. An environment that cannot be read is the maker's to
+ * tell. */
+static void prepare(const char *name, struct holding *holding)
+{
+        cleanup_error struct error unheard = ERROR_INIT;
+        cleanup_environment struct environment e = {0};
+        cleanup_store struct store store = STORE_CLOSED;
+        if (store_open_existing(&store, &unheard) < 0 || store_load(&store, name, &e, &unheard) < 0)
+                environment_clear(&e);
+        limits_prepare(holding, &e, store_is_running(&store, name, &unheard) == 0);
 }
 
 /* Gives what the description and --keep say; the programs of `run:` wait for that. */
@@ -238,6 +255,8 @@ int verb_start(int argc, char **argv)
         }
         if (argc != 2 || argv[1][0] == '-')
                 return RUN_NEEDS_LIBRARY;
+        struct holding holding;
+        prepare(argv[1], &holding);
         int ends[2];
         cleanup_error struct error err = ERROR_INIT;
         if (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[1], F_SETFD, 0) < 0) {
@@ -247,7 +266,8 @@ int verb_start(int argc, char **argv)
         }
         pid_t pid = fork();
         if (pid == 0)
-                warden(argv[1], ends[1], starter);
+                warden(argv[1], ends[1], starter, &holding);
+        free(holding.cgroup);
         close(ends[1]);
         char word = 0;
         while (pid > 0 && read(ends[0], &word, 1) < 0 && errno == EINTR)

@@ -58,6 +58,7 @@ static const struct verb {
         {"import", verb_import, "restore an environment from such a file"},
         {"gc", verb_gc, "remove layers that nothing holds any more"},
         {"boot", verb_boot, "start another system beside this one"},
+        {"channel", verb_channel, "link a running environment with the outside, or with another one"},
         {"console", verb_console, "look at the console of such a system, and type on it"},
         {"image", verb_image, "make, list and remove root file systems to begin from"},
         {"doctor", verb_doctor, "tell what this machine can do, and the remedy for what it cannot"},

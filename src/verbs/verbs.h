@@ -25,7 +25,7 @@ struct library {
         int (*load)(struct environment *e, const char *file, struct text *problems, struct error *err);
         void (*explain)(const struct plan *plan, const struct environment *e);
         /* Watches the layer of the environment whose directory is open, if it has a limit, until the second. */
-        int (*watch)(struct watch_size *watch, int directory, const char *name, const struct environment *e,
+        int (*watch)(struct watch_size *watch, int directory, uint64_t memory, const char *name, const struct environment *e,
                      struct error *err);
         void (*watched)(struct watch_size *watch);
         int (*granted)(struct request *r, struct environment *e);
@@ -74,6 +74,7 @@ int verb_reset(int argc, char **argv);
 int verb_clone(int argc, char **argv);
 int verb_boot(int argc, char **argv);
 int verb_console(int argc, char **argv);
+int verb_channel(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_gc(int argc, char **argv);
 int verb_commit(int argc, char **argv);

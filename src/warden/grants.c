@@ -13,14 +13,14 @@
 #include <string.h>
 #include <time.h>
 
-#define TEXT_LIMIT 4095
 #define CLOCK_CHECK 60000 /* ms after which a time of day is looked at again: clocks are set */
 #define USER_CHECK 500    /* ms after which it is looked whether who used a right once still lives */
 
 struct grants *grants_new(struct warden *w)
 {
         struct grants *g = memory_new(sizeof *g);
-        *g = (struct grants){.warden = w, .servers = {SERVER_NONE(SERVER_FILES), SERVER_NONE(SERVER_SOCKETS)}};
+        *g = (struct grants){.warden = w, .servers = {SERVER_NONE(SERVER_FILES), SERVER_NONE(SERVER_SOCKETS),
+                                                        SERVER_NONE(SERVER_CHANNELS)}};
         g->audit = audit_open(warden_directory(w));
         return g;
 }
@@ -91,7 +91,7 @@ struct right *right_new(struct grants *g, struct asker asker, enum message_type 
                             .asked = true,
                             .handle = -1,
                             .due = -1,
-                            .fds = {-1, -1, -1}};
+                            .fds = {-1, -1, -1, -1, -1, -1}};
         return r;
 }
 
@@ -126,7 +126,11 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
         g->kind = kind == GRANT_TREE     ? RESOURCE_TREE
                   : kind == GRANT_FILE   ? RESOURCE_FILE
                   : kind == GRANT_SOCKET ? RESOURCE_SOCKET
+                  : kind == GRANT_CHANNEL ? RESOURCE_CHANNEL
                                          : RESOURCE_UNKNOWN;
+        uint64_t parts = 0;
+        message_get_number(m, TAG_PARTS, &parts);
+        r->parts = (unsigned)parts;
         g->writable = mode == GRANT_RW;
         g->noexec = flags & GRANT_NOEXEC;
         g->plain = flags & GRANT_PLAIN;
@@ -141,7 +145,9 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
         r->gid = (unsigned)gid;
         if (r->grouped != (g->to != NULL) || gid >= UINT32_MAX)
                 return error_set(err, EBADMSG, "the request does not say which group inside the identity stands for");
-        if (g->to && (g->plain || g->kind == RESOURCE_SOCKET)) {
+        if (g->kind == RESOURCE_CHANNEL && (parts > 15 || g->plain || g->keep || g->once))
+                return error_set(err, EBADMSG, "the request does not say what the channel is");
+        if (g->to && (g->plain || g->kind == RESOURCE_SOCKET || g->kind == RESOURCE_CHANNEL)) {
                 error_set(err, EINVAL, "only a revocable grant of a tree or file can be one identity's");
                 return error_remedy(err, "leave --to out: then everyone inside has it");
         }
@@ -159,11 +165,6 @@ static int read_grant(struct right *r, const struct message *m, struct error *er
                 g->seconds = time(NULL) + (r->due - host_clock()) / 1000;
         }
         return 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-        return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 /* Does a right that is there stand in the way? */
@@ -196,8 +197,11 @@ static int check_others(const struct grants *g, const struct right *fresh, struc
         return 0;
 }
 
-static size_t descriptors_for(const struct grant *g)
+static size_t descriptors_for(const struct right *r)
 {
+        const struct grant *g = &r->grant;
+        if (g->kind == RESOURCE_CHANNEL)
+                return 1u + !!(r->parts & BRING_OUTER) + (r->parts & BRING_INNER ? 2 : 0);
         return g->kind == RESOURCE_SOCKET && !g->plain ? 3 : 1;
 }
 
@@ -207,10 +211,10 @@ static void request_grant(struct grants *g, struct asker asker, const struct mes
         struct right *r = right_new(g, asker, m->header.type);
         r->asks = r->type == MESSAGE_ASK;
         int result = read_grant(r, m, &err);
-        if (result == 0 && r->asks && (r->grant.kind == RESOURCE_SOCKET || r->grant.keep || r->grant.once))
+        if (result == 0 && r->asks && (r->grant.kind == RESOURCE_SOCKET || r->grant.kind == RESOURCE_CHANNEL || r->grant.keep || r->grant.once))
                 result = error_set(&err, EINVAL,
                                    "only trees and files can be asked for; how long is said in the answer");
-        size_t wanted = r->asks ? 0 : descriptors_for(&r->grant);
+        size_t wanted = r->asks ? 0 : descriptors_for(r);
         if (result == 0 && count != wanted)
                 result = error_set(&err, EBADMSG, "the request comes with %zu descriptors, not %zu", count, wanted);
         if (result == 0)
@@ -225,112 +229,20 @@ static void request_grant(struct grants *g, struct asker asker, const struct mes
         }
         struct server *s = right_server(r);
         if (s && s->socket < 0) {
-                warden_send_need(g->warden, asker, s->kind == SERVER_SOCKETS ? GRANT_SOCKET : GRANT_TREE);
+                warden_send_need(g->warden, asker, s->kind == SERVER_CHANNELS ? GRANT_CHANNEL
+                                                  : s->kind == SERVER_SOCKETS ? GRANT_SOCKET : GRANT_TREE);
                 right_free(r);
                 return;
         }
         learn_numbers(g);
-        for (size_t i = 0; i < count; i++)
-                r->fds[i] = steal_fd(&fds[i]);
+        static const int order[] = {RIGHT_SPEC, RIGHT_OUTER, RIGHT_INNER, RIGHT_TREE};
+        bool channel = r->grant.kind == RESOURCE_CHANNEL;
+        for (size_t i = 0, at = 0; i < count; i++, at++) {
+                at += channel && at == 1 && !(r->parts & BRING_OUTER);
+                r->fds[channel ? order[at] : (int)i] = steal_fd(&fds[i]);
+        }
         grants_enter(g, r);
         right_begin(r);
-}
-
-/* ---- REVOKE ---- */
-
-struct wanted {
-        uint64_t id;
-        bool by_id, all;
-        char *resource, *set, *to;
-};
-
-static bool is_wanted(const struct wanted *w, const struct right *r)
-{
-        if (r->silent || (r->state == RIGHT_ENDING && !w->by_id))
-                return false;
-        if (w->to && !same_text(w->to, r->grant.to))
-                return false;
-        if (w->by_id)
-                return r->id == w->id;
-        if (w->set)
-                return same_text(w->set, r->grant.set);
-        return w->all || strcmp(w->resource, r->grant.resource) == 0 || strcmp(w->resource, r->grant.inside) == 0;
-}
-
-/* A right inside another one's tree ends with it: its mount stands on that one's. */
-static bool falls_with(const struct grants *g, const struct wanted *wanted, const struct right *r)
-{
-        if (is_wanted(wanted, r))
-                return true;
-        for (size_t i = 0; i < g->count; i++)
-                if (g->rights[i] != r && is_wanted(wanted, g->rights[i]) && g->rights[i]->grant.kind == RESOURCE_TREE &&
-                    path_is_below(r->grant.inside, g->rights[i]->grant.inside))
-                        return r->state != RIGHT_ENDING && !r->silent;
-        return false;
-}
-
-/* The locked one among those that would end, or NULL. `all` passes over them. */
-static const struct right *locked_among(const struct grants *g, const struct wanted *wanted)
-{
-        for (size_t i = 0; i < g->count; i++)
-                if (g->rights[i]->grant.locked && falls_with(g, wanted, g->rights[i]))
-                        return g->rights[i];
-        return NULL;
-}
-
-static void request_revoke(struct grants *g, struct asker asker, const struct message *m)
-{
-        cleanup_error struct error err = ERROR_INIT;
-        struct wanted wanted = {0};
-        wanted.by_id = message_get_number(m, TAG_GRANT, &wanted.id);
-        wanted.resource = message_get_text(m, TAG_RESOURCE, TEXT_LIMIT);
-        wanted.set = message_get_text(m, TAG_SET, 64);
-        wanted.to = message_get_text(m, TAG_TO, 32);
-        wanted.all = !wanted.by_id && !wanted.resource && !wanted.set;
-        cleanup_free char *by = message_get_text(m, TAG_BY, 256);
-        const struct right *locked = wanted.all ? NULL : locked_among(g, &wanted);
-        struct right **ending = NULL;
-        size_t count = 0, capacity = 0;
-        for (size_t i = 0; !locked && i < g->count; i++)
-                if (wanted.all ? is_wanted(&wanted, g->rights[i]) && !g->rights[i]->grant.locked
-                               : falls_with(g, &wanted, g->rights[i]))
-                        *vector_add(ending, count, capacity) = g->rights[i];
-        if (locked) {
-                cleanup_free char *shown = text_escape(locked->grant.inside);
-                error_set(&err, EPERM, "%s inside is granted by a locked line of the description", shown);
-                error_remedy(&err, "no command takes that back: stop the environment and change the description");
-                audit(g, "refused", locked, "revoke of a locked grant");
-        } else if (!count && !wanted.all) {
-                cleanup_free char *shown = wanted.resource ? text_escape(wanted.resource) : NULL;
-                if (wanted.by_id)
-                        error_set(&err, ENOENT, "there is no grant %llu", (unsigned long long)wanted.id);
-                else
-                        error_set(&err, ENOENT, wanted.set ? "nothing of the set '%s' is granted" : "%s is not granted",
-                                  wanted.set ? wanted.set : shown);
-        }
-        if (err.code) {
-                warden_send_error(g->warden, asker, &err);
-        } else if (!count) {
-                struct message_out *out = warden_answer(g->warden, asker, MESSAGE_REVOKE, 0);
-                message_number(out, TAG_COUNT, 0);
-                warden_send(g->warden, asker, out);
-        } else {
-                struct ending_rights *waiting = memory_new(sizeof *waiting);
-                *waiting = (struct ending_rights){.asker = asker, .type = MESSAGE_REVOKE, .left = 1};
-                /* One that ends at once must not end the waiting for the others. */
-                for (size_t i = 0; i < count; i++) {
-                        if (by) {
-                                free(ending[i]->ended_by);
-                                ending[i]->ended_by = memory_string(by);
-                        }
-                        right_end(ending[i], "revoked", waiting);
-                }
-                ending_rights_done(g, waiting);
-        }
-        free(ending);
-        free(wanted.resource);
-        free(wanted.set);
-        free(wanted.to);
 }
 
 /* ---- GRANTS, SERVER ---- */
@@ -358,8 +270,10 @@ static void request_server(struct grants *g, struct asker asker, const struct me
         cleanup_error struct error err = ERROR_INIT;
         uint64_t kind = 0;
         message_get_number(m, TAG_KIND, &kind);
-        struct server *s = &g->servers[kind == GRANT_SOCKET ? SERVER_SOCKETS : SERVER_FILES];
-        if (count != 1 || kind < GRANT_TREE || kind > GRANT_SOCKET)
+        struct server *s = &g->servers[kind == GRANT_CHANNEL  ? SERVER_CHANNELS
+                                       : kind == GRANT_SOCKET ? SERVER_SOCKETS
+                                                              : SERVER_FILES];
+        if (count != 1 || kind < GRANT_TREE || kind > GRANT_CHANNEL)
                 error_set(&err, EBADMSG, "the request brings no server");
         else if (s->socket >= 0)
                 error_set(&err, EEXIST, "that server is there already");
@@ -380,7 +294,7 @@ void grants_request(struct grants *g, struct asker asker, const struct message *
                 request_grant(g, asker, m, fds, count);
                 break;
         case MESSAGE_REVOKE:
-                request_revoke(g, asker, m);
+                revoke_request(g, asker, m);
                 break;
         case MESSAGE_GRANTS:
                 request_list(g, asker);

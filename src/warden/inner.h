@@ -113,6 +113,11 @@ struct warden {
         bool stopping, waits; /* waits: for BEGIN, until `begin_by` */
         int64_t begin_by;
         int64_t deadline; /* of the grace */
+        uint64_t memory;  /* the limit that is watched, or 0 */
+        enum limit_over over;
+        uint64_t memory_used;
+        int64_t measure_at; /* ms; -1: a measurement is under way */
+        bool memory_told;
         struct log log;
         struct grants *grants;
         struct views *views;
@@ -154,6 +159,10 @@ int64_t console_deadline(const struct warden *w);
 void console_ready(struct warden *w, const struct pollfd *fds, int64_t now);
 void console_request(struct warden *w, struct asker asker, const struct message *m, int *fds, size_t count);
 void console_end(struct warden *w);
+
+/* limits.c: what is watched. */
+int64_t limits_deadline(const struct warden *w);
+void limits_due(struct warden *w, int64_t now);
 
 /* orders.c */
 void orders_news(struct warden *w, const struct news *news, int *fd);

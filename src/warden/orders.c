@@ -111,6 +111,16 @@ void warden_look(struct warden *w, int handle, order_done *done, void *context)
         order(w, ORDER_LOOK, "", 0, handle, -1, done, context);
 }
 
+void warden_measure(struct warden *w, order_done *done, void *context)
+{
+        order(w, ORDER_MEASURE, "", 0, 0, -1, done, context);
+}
+
+void warden_reach(struct warden *w, bool root, order_done *done, void *context)
+{
+        order(w, ORDER_REACH, "", 0, root, -1, done, context);
+}
+
 void warden_detach(struct warden *w, int handle, order_done *done, void *context)
 {
         order(w, ORDER_DETACH, "", 0, handle, -1, done, context);

@@ -104,6 +104,7 @@ enum message_tag {
         TAG_GID = 52,      /* number: with TO, the group inside that stands for the right */
         TAG_ROWS = 64,     /* number: of a terminal */
         TAG_COLUMNS = 65,  /* number */
+        TAG_PARTS = 68,    /* number: enum channel_bring, of a channel */
         TAG_SOURCE = 51,   /* text, several times: what a rule answers from */
 };
 
@@ -114,7 +115,15 @@ enum session_state {
         SESSION_STOPPING = 4
 };
 enum wait_what { WAIT_PROGRAMS = 1 /* all of `run:` ended for good */, WAIT_STOPPED = 2 };
-enum grant_kind { GRANT_TREE = 1, GRANT_FILE = 2, GRANT_SOCKET = 3 };
+enum grant_kind { GRANT_TREE = 1, GRANT_FILE = 2, GRANT_SOCKET = 3, GRANT_CHANNEL = 4 };
+/* Of a channel. The first two come along as descriptors, after the one that says what it is; the others the warden
+ * adds. */
+enum channel_bring {
+        BRING_OUTER = 1,   /* a listening socket */
+        BRING_INNER = 2,   /* a listening socket, and a detached mount of its name */
+        BRING_NETWORK = 4, /* the network of the programs inside */
+        BRING_ROOT = 8,    /* their root directory */
+};
 enum grant_mode { GRANT_RO = 1, GRANT_RW = 2 };
 enum grant_flags {
         GRANT_NOEXEC = 1,

@@ -20,7 +20,9 @@ struct server *right_server(struct right *r)
 {
         if (r->grant.plain && !r->asks)
                 return NULL;
-        return &r->table->servers[r->grant.kind == RESOURCE_SOCKET ? SERVER_SOCKETS : SERVER_FILES];
+        return &r->table->servers[r->grant.kind == RESOURCE_CHANNEL  ? SERVER_CHANNELS
+                                  : r->grant.kind == RESOURCE_SOCKET ? SERVER_SOCKETS
+                                                                     : SERVER_FILES];
 }
 
 static void tell(struct right *r, enum event_kind kind)
@@ -66,6 +68,7 @@ void right_describe(const struct right *r, struct message_out *m)
         message_number(m, TAG_KIND,
                        g->kind == RESOURCE_TREE   ? GRANT_TREE
                        : g->kind == RESOURCE_FILE ? GRANT_FILE
+                       : g->kind == RESOURCE_CHANNEL ? GRANT_CHANNEL
                                                   : GRANT_SOCKET);
         message_number(m, TAG_MODE, g->writable ? GRANT_RW : GRANT_RO);
         message_number(m, TAG_FLAGS, flags_of(g) | (r->asks ? GRANT_ASKS : 0u));
@@ -258,6 +261,58 @@ static void mounted(void *context, struct outcome_of_order *outcome)
         server_add_tree(right_server(r), r->id, &tree, steal_fd(&outcome->fd), steal(r, 0));
 }
 
+/* A channel: its server gets what there is. */
+static void add_channel(struct right *r)
+{
+        struct server *s = right_server(r);
+        int fds[6];
+        size_t count = 0;
+        cleanup_error struct error err = ERROR_INIT;
+        if (s->socket < 0) {
+                error_set(&err, EPIPE, "the server of channels ended");
+                error_remedy(&err, "try again: it is started anew");
+                fail(r, &err);
+                return;
+        }
+        r->served = true;
+        for (int i = 0; i < 6; i++)
+                if (i != RIGHT_TREE && r->fds[i] >= 0)
+                        fds[count++] = steal(r, i);
+        server_add_channel(s, r->id, r->parts, fds, count);
+}
+
+static void reached(void *context, struct outcome_of_order *outcome);
+
+/* Has init open what it needs of the inside, one after the other. False: there is all. */
+static bool reach_next(struct right *r)
+{
+        for (int i = RIGHT_NETWORK; i <= RIGHT_ROOT; i++) {
+                unsigned part = i == RIGHT_NETWORK ? BRING_NETWORK : BRING_ROOT;
+                if (!(r->parts & part) || r->fds[i] >= 0)
+                        continue;
+                r->reaching = true;
+                warden_reach(r->table->warden, i == RIGHT_ROOT, reached, r);
+                return true;
+        }
+        return false;
+}
+
+static void reached(void *context, struct outcome_of_order *outcome)
+{
+        struct right *r = context;
+        int i = (r->parts & BRING_NETWORK) && r->fds[RIGHT_NETWORK] < 0 ? RIGHT_NETWORK : RIGHT_ROOT;
+        r->reaching = false;
+        if (outcome->result < 0) {
+                fail(r, outcome->err);
+                return;
+        }
+        r->fds[i] = steal_fd(&outcome->fd);
+        if (r->fds[i] < 0 && i == RIGHT_NETWORK)
+                r->parts &= ~(unsigned)BRING_NETWORK; /* it is the network outside */
+        if (!reach_next(r))
+                add_channel(r);
+}
+
 void right_begin(struct right *r)
 {
         struct warden *w = r->table->warden;
@@ -265,6 +320,9 @@ void right_begin(struct right *r)
         bool is_file = g->kind != RESOURCE_TREE;
         if (r->asks) {
                 warden_mount_placeholder(w, g->inside, is_file, mounted, r);
+        } else if (g->kind == RESOURCE_CHANNEL) {
+                if (!reach_next(r))
+                        add_channel(r);
         } else if (g->plain) {
                 cleanup_close int tree = steal(r, 0);
                 warden_attach(w, g->inside, is_file, tree, attached, r);
@@ -312,7 +370,7 @@ static void added(struct right *r, int status)
                 r->served = false;
                 error_sys(&err, -status, "the server of grants does not take it");
                 fail(r, &err);
-        } else if (r->grant.kind == RESOURCE_SOCKET) {
+        } else if ((r->grant.kind == RESOURCE_SOCKET || r->grant.kind == RESOURCE_CHANNEL) && r->fds[2] >= 0) {
                 cleanup_close int tree = steal(r, 2);
                 warden_attach(r->table->warden, r->grant.inside, true, tree, attached, r);
         } else if (r->grant.kind == RESOURCE_FILE) {
@@ -334,7 +392,7 @@ static void used(struct right *r, const struct server_news *news)
                 text = inside_title(pid);
         audit(r->table, "used", r, text);
         tell(r, EVENT_USED);
-        if (!r->grant.once || r->grant.kind == RESOURCE_SOCKET || r->user)
+        if (!r->grant.once || r->grant.kind == RESOURCE_SOCKET || r->grant.kind == RESOURCE_CHANNEL || r->user)
                 return;
         r->user = pid;
         if (!pid) /* it has ended already, or is nobody of the environment's */
@@ -343,7 +401,7 @@ static void used(struct right *r, const struct server_news *news)
 
 void right_hear(struct right *r, const struct server_news *news)
 {
-        bool relay = r->grant.kind == RESOURCE_SOCKET;
+        bool relay = r->grant.kind == RESOURCE_SOCKET || r->grant.kind == RESOURCE_CHANNEL;
         cleanup_free char *text = NULL;
         switch (news->word) {
         case SERVER_ADDED:
@@ -393,7 +451,7 @@ void right_orphan(struct right *r)
                 unmount(r);
         } else if (r->state == RIGHT_ACTIVE) {
                 right_end(r, "lost", NULL);
-        } else if (r->looking || (r->grant.kind == RESOURCE_SOCKET && r->fds[2] < 0)) {
+        } else if (r->looking || (r->grant.kind == RESOURCE_SOCKET && r->fds[2] < 0) || (r->parts & BRING_INNER && r->fds[2] < 0)) {
                 r->end_soon = true; /* init is at work on it */
                 r->why = "lost";
         } else {

@@ -38,7 +38,9 @@ struct right {
         bool asked;            /* `asker` waits for its beginning */
         struct asker asker;
         int handle;            /* of the mount, -1 */
-        int fds[3];            /* the thing, the listener, the tree; until they were handed on */
+        int fds[6];            /* the thing, the listener, the tree; until they were handed on. A channel: RIGHT_* */
+        unsigned parts;        /* of a channel: enum channel_bring */
+        bool reaching;         /* init opens something for it */
         bool served;           /* the server knows it */
         bool looking;          /* init looks at it */
         bool end_soon;         /* it is to end as soon as it has begun */
@@ -73,7 +75,11 @@ struct grants {
         bool numbered;
 };
 
+/* The descriptors of a channel, in the order in which they go to its server; the tree goes to init. */
+enum { RIGHT_SPEC, RIGHT_OUTER, RIGHT_TREE, RIGHT_INNER, RIGHT_NETWORK, RIGHT_ROOT };
+
 #define RIGHT_LIMIT 4096
+#define TEXT_LIMIT 4095 /* bytes of a name in a message */
 
 /* rights.c */
 void right_begin(struct right *r);
@@ -97,6 +103,9 @@ struct right *right_new(struct grants *g, struct asker asker, enum message_type 
 /* Gives it a number and a place in the table. */
 void grants_enter(struct grants *g, struct right *r);
 struct right *grants_find(const struct grants *g, uint64_t id);
+
+/* revoke.c: answers when nothing of what is meant is usable any more. */
+void revoke_request(struct grants *g, struct asker asker, const struct message *m);
 
 /* ask.c: see there. */
 void ask_question(struct right *r, const struct server_news *news);

@@ -14,6 +14,7 @@ struct handover {
         int init;
         const char *name;
         const struct environment *environment; /* its `programs` */
+        uint64_t memory; /* the limit that nothing enforces, or 0 */
         bool waits; /* for BEGIN, before it starts them */
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "host/living.h"
+#include "servers/channel/control.h"
 #include "servers/files-grant/control.h"
 #include "servers/socket-relay/control.h"
 
@@ -12,7 +13,7 @@
 struct unsent {
         struct unsent *next;
         size_t size, count;
-        int fds[2];
+        int fds[CHANNEL_DESCRIPTORS];
         unsigned char bytes[];
 };
 
@@ -58,8 +59,19 @@ void server_add_socket(struct server *s, uint64_t id, bool once, int listener, i
         send_or_keep(s, &m, sizeof m, (int[]){listener, outer}, 2);
 }
 
+void server_add_channel(struct server *s, uint64_t id, unsigned parts, const int *fds, size_t count)
+{
+        struct channel_message m = {.version = CHANNEL_VERSION, .type = CHANNEL_ADD, .id = id, .parts = parts};
+        send_or_keep(s, &m, sizeof m, fds, count);
+}
+
 void server_revoke(struct server *s, uint64_t id)
 {
+        if (s->kind == SERVER_CHANNELS) {
+                struct channel_message m = {.version = CHANNEL_VERSION, .type = CHANNEL_REVOKE, .id = id};
+                send_or_keep(s, &m, sizeof m, NULL, 0);
+                return;
+        }
         if (s->kind == SERVER_FILES) {
                 struct grant_message m = {.word = GRANT_WORD, .type = GRANT_REVOKE, .id = id};
                 send_or_keep(s, &m, sizeof m, NULL, 0);
@@ -149,11 +161,21 @@ static enum server_word word_of_relay(const struct relay_message *m, struct serv
                : m->type == RELAY_FAILED ? SERVER_FAILED : m->type == RELAY_SPENT ? SERVER_GONE : SERVER_NOTHING;
 }
 
+/* So does the server of channels. */
+static enum server_word word_of_channels(const struct channel_message *m, struct server_news *news)
+{
+        news->status = m->status;
+        news->lost = m->lost;
+        return m->type == CHANNEL_DONE ? SERVER_ADDED : m->type == CHANNEL_USED ? SERVER_USED
+               : m->type == CHANNEL_FAILED ? SERVER_FAILED : SERVER_NOTHING;
+}
+
 int server_hear(struct server *s, struct server_news *news)
 {
         union {
                 struct grant_message files;
                 struct relay_message relay;
+                struct channel_message channel;
         } m;
         int fds[HOST_DESCRIPTORS];
         size_t count;
@@ -173,6 +195,9 @@ int server_hear(struct server *s, struct server_news *news)
         } else if (s->kind == SERVER_SOCKETS && n == (int)sizeof m.relay && m.relay.version == RELAY_VERSION) {
                 news->id = m.relay.id;
                 news->word = word_of_relay(&m.relay, news);
+        } else if (s->kind == SERVER_CHANNELS && n == (int)sizeof m.channel && m.channel.version == CHANNEL_VERSION) {
+                news->id = m.channel.id;
+                news->word = word_of_channels(&m.channel, news);
         }
         return 1;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The servers that stand between an environment and what it was granted, as the warden speaks with them: files-grant
- * for trees and files, socket-relay for sockets (their control.h have the words). Sending never waits: what the server
+ * for trees and files, socket-relay for sockets, channel for channels (their control.h have the words). Sending never waits: what the server
  * has no room for yet is kept, in order.
  */
 #pragma once
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum server_kind { SERVER_FILES, SERVER_SOCKETS };
-#define SERVER_KINDS 2
+enum server_kind { SERVER_FILES, SERVER_SOCKETS, SERVER_CHANNELS };
+#define SERVER_KINDS 3
 
 struct server {
         enum server_kind kind;
@@ -31,6 +31,8 @@ struct server_tree {
 /* Descriptors are taken, also when it fails: the server's end is seen when it is heard. */
 void server_add_tree(struct server *s, uint64_t id, const struct server_tree *tree, int device, int source);
 void server_add_socket(struct server *s, uint64_t id, bool once, int listener, int outer);
+/* `fds`: those that `parts` (enum channel_bring) name, after the one that says what it is. */
+void server_add_channel(struct server *s, uint64_t id, unsigned parts, const int *fds, size_t count);
 void server_revoke(struct server *s, uint64_t id);
 void server_answer(struct server *s, uint64_t id, uint64_t serial, bool yes);
 

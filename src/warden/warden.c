@@ -17,7 +17,8 @@
 /* From the maker, in this order: one birth, then one birth_program for each of `run:`. */
 struct birth {
         int32_t init;
-        uint32_t programs, waits;
+        uint32_t programs, waits, over;
+        uint64_t memory;
         char name[128];
 };
 struct birth_program {
@@ -43,7 +44,9 @@ int warden_hand_over(int socket, const struct handover *h, struct error *err)
         const struct environment *e = h->environment;
         struct birth birth = {.init = h->init,
                               .programs = (uint32_t)(e->program_count + (e->init != NULL)),
-                              .waits = h->waits};
+                              .waits = h->waits,
+                              .over = (uint32_t)e->limits.over,
+                              .memory = h->memory};
         snprintf(birth.name, sizeof birth.name, "%s", h->name);
         const int fds[] = {h->directory, h->init_socket, h->listening, h->lock};
         int result = host_send(socket, &birth, sizeof birth, fds, 4);
@@ -106,7 +109,9 @@ static int take_over(struct warden *w, int socket)
                              .lock = fds[3],
                              .init = birth.init,
                              .since = time(NULL),
-                             .waits = birth.waits};
+                             .waits = birth.waits,
+                             .memory = birth.memory,
+                             .over = (enum limit_over)birth.over};
         for (uint32_t i = 0; i < birth.programs; i++) {
                 struct birth_program message;
                 int payload;
@@ -243,7 +248,7 @@ static bool turn(struct warden *w)
                               : w->waits  ? w->begin_by
                                           : -1,
                               earlier(earlier(sessions_deadline(w), console_deadline(w)),
-                                      earlier(control_deadline(w, now), grants_deadline(w->grants))));
+                                      earlier(earlier(control_deadline(w, now), limits_deadline(w)), grants_deadline(w->grants))));
         int64_t wait = due < 0 ? -1 : due <= now ? 0 : due - now < 3600000 ? due - now : 3600000;
         int ready = host_wait(fds, n, (int)wait);
         if (ready > 0) {
@@ -270,6 +275,7 @@ static bool turn(struct warden *w)
         if (w->waits && now >= w->begin_by)
                 sessions_start(w);
         sessions_due(w, now);
+        limits_due(w, now);
         grants_due(w->grants, now);
         if (w->stopping && now >= w->deadline) {
                 kill(w->init, SIGKILL);

@@ -70,5 +70,10 @@ void warden_attach(struct warden *w, const char *inside, bool is_file, int tree,
 void warden_change_view(struct warden *w, int change, unsigned covered, bool back, order_done *done, void *context);
 /* Has the kernel ask the server of a mounted file what it is: to be done once the server has it. */
 void warden_look(struct warden *w, int handle, order_done *done, void *context);
+/* What the processes have of memory: the outcome's handle is in KiB. */
+void warden_measure(struct warden *w, order_done *done, void *context);
+/* Opens the network of the programs inside (no descriptor comes back: they have that of outside), or their root
+ * directory. */
+void warden_reach(struct warden *w, bool root, order_done *done, void *context);
 /* Takes the mount away, lazily. A mount point that was made for it stays, empty. */
 void warden_detach(struct warden *w, int handle, order_done *done, void *context);

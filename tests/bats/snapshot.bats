@@ -353,7 +353,8 @@ x" ]; echo mine >d/f'
         "$PADDOCK" list --size --json | grep -q '"limit": 512000'
         run "$PADDOCK" run --explain -n lim true
         expect_match "limit of 500K is watched, and told when it is passed; nobody enforces it"
-        fails 'takes the form disk=SIZE' run --limit disk=lots true
+        fails "'lots' is no size" run --limit disk=lots true
+        fails 'takes the form WHAT=VALUE' run --limit disc=1G true
         # While it runs, too.
         start inside -n lim sh -c 'touch "$OUT/on"; chmod 700 d; head -c 100000 /dev/urandom >d/g; until [ -e "$OUT/end" ]; do sleep 0.1; done' 2>"$OUT/says"
         eventually grep -q 'more than its limit' "$OUT/says"

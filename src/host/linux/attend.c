@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "host/linux/idle.h"
 #include "host/linux/kernel.h"
+#include "host/linux/limits.h"
 #include "host/linux/payload.h"
 #include "host/linux/report.h"
 #include "host/linux/terminal.h"
@@ -82,6 +83,7 @@ static _Noreturn void become(struct keep *k, struct payload *p, int session, int
         inherit_directories(&inherit);
         umask(p->umask);
         set_signals(p);
+        limits_files(launch);
         give_up(session, program_execute(p->argv, &err), &err);
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "host/linux/kernel.h"
+#include "host/linux/limits.h"
 #include "host/linux/pass.h"
 #include "host/linux/payload.h"
 
@@ -64,7 +65,7 @@ static void place_console(int number, const char *path)
 }
 
 /* In the first process of the fresh namespaces: what a kernel would leave to init, and then init. */
-static _Noreturn void become_init(const struct payload *p, int slave, int number)
+static _Noreturn void become_init(const struct keep *k, const struct payload *p, int slave, int number)
 {
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         /* No session of its own, as a kernel starts it: the console would become its controlling terminal, and a
@@ -75,9 +76,18 @@ static _Noreturn void become_init(const struct payload *p, int slave, int number
         if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
                 give_up(125, "cannot mount a process list of its own on /proc inside");
         struct stat st;
+        /* Where channels appear, which are mounted in the view while it runs. */
+        mkdir("/run/paddock", 0755);
+        mkdir("/run/paddock/channel", 0755);
+        cleanup_close int channels = open_tree(AT_FDCWD, "/run/paddock/channel",
+                                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
         if (lstat("/run", &st) == 0 && S_ISDIR(st.st_mode) &&
             mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%") < 0)
                 give_up(125, "cannot mount a fresh /run inside");
+        mkdir("/run/paddock", 0755);
+        mkdir("/run/paddock/channel", 0755);
+        if (channels >= 0 && move_mount(channels, "", AT_FDCWD, "/run/paddock/channel", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+                dprintf(2, "paddock: channels will not be seen inside: %s\r\n", strerror(errno));
         place_console(number, "/dev/console");
         place_console(number, "/dev/tty1");
         close_range(3, ~0U, 0);
@@ -91,6 +101,7 @@ static _Noreturn void become_init(const struct payload *p, int slave, int number
         sigemptyset(&none);
         kernel_signal_mask(SIG_SETMASK, &none, NULL);
         (void)!chdir("/");
+        limits_files(k->birth->launch);
         execv(p->argv[0], p->argv);
         dprintf(2, "paddock: cannot execute %s: %s\r\n", p->argv[0], strerror(errno));
         _exit(errno == ENOENT ? 127 : 126);
@@ -133,7 +144,7 @@ _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
         }
         pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
         if (init == 0)
-                become_init(&p, slave, number);
+                become_init(k, &p, slave, number);
         if (init < 0)
                 give_up(125, "cannot make the namespaces of a subhurd");
         /* Its terminal is the subhurd's alone: what hangs up there shall not find it open here. */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "host/linux/identity.h"
 #include "host/linux/kernel.h"
+#include "host/linux/limits.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -56,6 +57,8 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
                 return error_sys(err, errno, "cannot make a pipe");
         cleanup_close int map_read = mapped[0], map_write = mapped[1];
         uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (network ? CLONE_NEWNET : 0);
+        struct rlimit before;
+        limits_tasks_begin(birth->launch, &before);
         pid_t child = kernel_fork(flags);
         if (child == 0) {
                 close(ours);
@@ -63,8 +66,10 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
                         close(map_write);
                 settle(birth, theirs, map_read);
         }
+        int code = errno;
+        limits_tasks_end(birth->launch, &before);
         if (child < 0) {
-                error_sys(err, errno, "cannot make the namespaces of the programs");
+                error_sys(err, code, "cannot make the namespaces of the programs");
                 if (err->code == ENOSPC || err->code == EUSERS)
                         error_remedy(err,
                                      "a limit on namespaces is reached: see user.max_user_namespaces and the others "

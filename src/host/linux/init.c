@@ -7,6 +7,7 @@
 #include "host/linux/identity.h"
 #include "host/linux/idle.h"
 #include "host/linux/kernel.h"
+#include "host/linux/limits.h"
 #include "host/linux/mirror.h"
 #include "host/linux/report.h"
 #include "host/linux/terminal.h"
@@ -78,15 +79,19 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
         int mapped[2] = {-1, -1};
         if (birth_has_ids(birth) && pipe2(mapped, O_CLOEXEC) < 0)
                 return error_sys(err, errno, "cannot make a pipe");
+        struct rlimit before;
+        limits_tasks_begin(birth->launch, &before);
         pid_t program = kernel_fork(flags);
         if (program == 0) {
+                limits_tasks_end(birth->launch, &before);
                 if (mapped[1] >= 0)
                         close(mapped[1]);
                 program_main(birth, terminal, mapped[0]);
         }
-        int result = 0;
+        int result = 0, code = errno;
+        limits_tasks_end(birth->launch, &before);
         if (program < 0) {
-                result = error_sys(err, errno, "cannot make the program's namespaces");
+                result = error_sys(err, code, "cannot make the program's namespaces");
                 if (err->code == ENOSPC || err->code == EUSERS)
                         error_remedy(err,
                                      "a limit on namespaces is reached: see user.max_user_namespaces and the others "
@@ -264,6 +269,10 @@ _Noreturn void init_main(struct birth *birth)
         struct remains remains = {.parent = -1, .name = launch->scratch_name};
         prctl(PR_SET_NAME, "paddock-init", 0, 0, 0);
 
+        if (birth->cgroup > 0 && write(birth->cgroup, "0", 1) != 1) {
+                error_sys(&err, errno, "cannot enter the cgroup that holds its limits");
+                give_up(birth, &err);
+        }
         if (birth->joining) {
                 if (join_view(&err) < 0)
                         give_up(birth, &err);

@@ -25,6 +25,7 @@ struct birth {
         unsigned uid, gid, umask;
         int control;                 /* to the server of the mirror, or -1 */
         int socket;                  /* to the paddock outside */
+        int cgroup;                  /* by which init enters the cgroup of its limits; 0: none */
         int ours;                    /* outside: the other end */
         pid_t init;                  /* outside: init, once made */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */

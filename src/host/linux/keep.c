@@ -156,12 +156,24 @@ static void carry_out(struct keep *k, const struct order *order, int *fds, size_
                 if (pid > 0)
                         count = 0; /* as below */
                 break;
+        case ORDER_REACH:
+                pid = kernel_fork(0);
+                if (pid == 0)
+                        reach_open(k, order);
+                note(k, order->id, pid, true);
+                break;
         case ORDER_DETACH: {
                 cleanup_error struct error err = ERROR_INIT;
                 int result = change_detach(k, order->value, &err);
                 change_tell(k, order, result, order->value, -1, &err);
                 break;
         }
+        case ORDER_MEASURE:
+                pid = kernel_fork(0);
+                if (pid == 0)
+                        measure_memory(k, order);
+                note(k, order->id, pid, true);
+                break;
         case ORDER_MOUNT:
         case ORDER_ATTACH:
         case ORDER_LOOK:

@@ -54,6 +54,9 @@ _Noreturn void change_view(struct keep *k, const struct order *order, int tree);
  * to that before. Asks for no name but in /proc (k->proc). */
 int change_detach(const struct keep *k, int handle, struct error *err);
 
+/* change.c: in a fresh child of init: opens what is inside for a server outside (ORDER_REACH). Tells the warden. */
+_Noreturn void reach_open(struct keep *k, const struct order *order);
+
 /* Tells the warden what became of `order`: `result` is 0 or negative with `err` set; `value` and `device` go along. */
 void change_tell(const struct keep *k, const struct order *order, int result, int value, int device,
                  const struct error *err);
@@ -61,6 +64,9 @@ void change_tell(const struct keep *k, const struct order *order, int result, in
 /* revise.c: in a fresh child of init that shares its descriptors: carries out the change of rules that the memory file
  * `change` holds. Tells the warden. */
 _Noreturn void revise_view(struct keep *k, const struct order *order, int change);
+
+/* measure.c: in a fresh child of init: what the processes have of memory. Tells the warden. */
+_Noreturn void measure_memory(struct keep *k, const struct order *order);
 
 /* users.c: becomes the user `name` (or "UID") of the environment, with their groups and variables. */
 int user_become(const char *name, struct error *err);

@@ -128,6 +128,8 @@ int launch_init(struct birth *birth, struct error *err)
         birth->socket = sockets[1];
         birth->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
         close(sockets[1]);
+        if (birth->cgroup > 0)
+                close(birth->cgroup);
         if (birth->control >= 0 && !birth->joining) /* init's alone: the server sees its end */
                 close(birth->control);
         if (birth->init < 0)
@@ -175,6 +177,9 @@ int launch_prepare(struct birth *birth, struct superuser *superuser, struct erro
 {
         const struct launch *launch = birth->launch;
         int result = 0;
+        birth->cgroup = launch->cgroup ? open(launch->cgroup, O_WRONLY | O_CLOEXEC) : 0;
+        if (birth->cgroup < 0)
+                return error_sys(err, errno, "cannot enter the cgroup %s", launch->cgroup);
         if (launch->state >= 0 && fchdir(launch->state) < 0)
                 return error_sys(err, errno, "cannot enter the environment's directory");
         if (launch->plan->superuser && !birth->joining) {

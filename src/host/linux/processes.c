@@ -135,6 +135,9 @@ static bool describe(int pid, struct process *p)
                 p->state = close[2];
         sscanf(statm, "%lu %lu", &pages, &resident);
         p->memory = (unsigned long long)resident * (unsigned long)sysconf(_SC_PAGESIZE);
+        const char *anonymous = strstr(status, "\nRssAnon:"), *shared = strstr(status, "\nRssShmem:");
+        p->own = ((anonymous ? strtoull(anonymous + 9, NULL, 10) : 0) + (shared ? strtoull(shared + 10, NULL, 10) : 0))
+                 << 10;
         p->cpu = (stat_field(stat, 14) + stat_field(stat, 15)) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK);
         p->command = command_of(pid, stat);
         return true;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "host/linux/identity.h"
 #include "host/linux/kernel.h"
+#include "host/linux/limits.h"
 #include "host/linux/report.h"
 
 #include <grp.h>
@@ -263,6 +264,7 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         program_enter_directory(birth->launch->plan->cwd);
         inherit_directories(birth->inherit);
         umask(birth->umask);
+        limits_files(birth->launch);
         kernel_signal_mask(SIG_SETMASK, &birth->signals, NULL);
         give_up(birth, program_execute(argv, &err), &err);
 }

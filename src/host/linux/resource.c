@@ -218,9 +218,8 @@ int host_resource_mount(const struct resource *r, int init, bool writable, bool 
         return fds[0];
 }
 
-int host_grant_server(bool sockets, struct error *err)
+int host_grant_server(const char *name, struct error *err)
 {
-        const char *name = sockets ? "paddock-socket-relay" : "paddock-files-grant";
         cleanup_free char *path = server_path(name);
         int pair[2];
         if (!path) {
@@ -256,21 +255,16 @@ static struct sockaddr_un address_in(int directory, const char *name)
         return a;
 }
 
-int host_resource_listen(const struct resource *r, int directory, const char *name, int *mount, struct error *err)
+int host_socket_listen(int type, int directory, const char *name, const char *shown, int *mount, struct error *err)
 {
-        cleanup_free char *shown = text_escape(r->path);
-        int type = socket_type(r->fd);
-        if (type < 0) {
-                error_set(err, ECONNREFUSED, "nobody listens at %s", shown);
-                return error_remedy(err, "start the program that answers there; or grant the directory that it is in, "
-                                         "plainly");
-        }
         struct sockaddr_un address = address_in(directory, name);
         cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         unlinkat(directory, name, 0);
         if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
             fchmodat(directory, name, 0666, 0) < 0 || (type != SOCK_DGRAM && listen(fd, 4096) < 0))
                 return error_sys(err, errno, "cannot make a socket that stands for %s", shown);
+        if (!mount)
+                return steal_fd(&fd);
         char link[64], path[PATH_MAX];
         cleanup_resource struct resource made = {.kind = RESOURCE_SOCKET,
                                                  .fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
@@ -282,4 +276,16 @@ int host_resource_listen(const struct resource *r, int directory, const char *na
         made.path = memory_string(path);
         int result = *mount = host_resource_mount(&made, -1, true, true, err);
         return result < 0 ? result : steal_fd(&fd);
+}
+
+int host_resource_listen(const struct resource *r, int directory, const char *name, int *mount, struct error *err)
+{
+        cleanup_free char *shown = text_escape(r->path);
+        int type = socket_type(r->fd);
+        if (type < 0) {
+                error_set(err, ECONNREFUSED, "nobody listens at %s", shown);
+                return error_remedy(err, "start the program that answers there; or grant the directory that it is in, "
+                                         "plainly");
+        }
+        return host_socket_listen(type, directory, name, shown, mount, err);
 }
