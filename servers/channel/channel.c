@@ -62,23 +62,11 @@ static int make_listener(struct state *s, const struct channel *c, const struct 
                                           : socket((int)side->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return c->network ? fd : -errno;
-        union {
-                struct sockaddr any;
-                struct sockaddr_in four;
-                struct sockaddr_in6 six;
-        } a = {0};
+        union channel_address a;
         int on = 1;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (side->family == AF_INET) {
-                a.four.sin_family = AF_INET;
-                a.four.sin_port = htons((uint16_t)side->port);
-                memcpy(&a.four.sin_addr, side->address, 4);
-        } else {
-                a.six.sin6_family = AF_INET6;
-                a.six.sin6_port = htons((uint16_t)side->port);
-                memcpy(&a.six.sin6_addr, side->address, 16);
-        }
-        if (bind(fd, &a.any, side->family == AF_INET ? sizeof a.four : sizeof a.six) < 0 || listen(fd, 4096) < 0)
+        socklen_t size = channel_address(side, &a);
+        if (bind(fd, &a.any, size) < 0 || listen(fd, 4096) < 0)
                 return -errno;
         return steal_fd(&fd);
 }

@@ -9,7 +9,10 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #define CHANNEL_CONTROL 3
 #define CHANNEL_VERSION 1
@@ -56,6 +59,27 @@ struct channel_side {
         uint8_t address[16];
         char path[4096];
 };
+
+/* The socket address of a side that is an address and a port. Returns its size. */
+union channel_address {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+};
+static inline socklen_t channel_address(const struct channel_side *side, union channel_address *a)
+{
+        *a = (union channel_address){0};
+        if (side->family == AF_INET) {
+                a->four.sin_family = AF_INET;
+                a->four.sin_port = htons((uint16_t)side->port);
+                memcpy(&a->four.sin_addr, side->address, 4);
+                return sizeof a->four;
+        }
+        a->six.sin6_family = AF_INET6;
+        a->six.sin6_port = htons((uint16_t)side->port);
+        memcpy(&a->six.sin6_addr, side->address, 16);
+        return sizeof a->six;
+}
 
 enum { CHANNEL_OUTSIDE, CHANNEL_INSIDE };
 struct channel_spec {

@@ -227,21 +227,8 @@ void link_reached(struct state *s, struct link *l, int side, int fd)
 
 static int begin_tcp(struct state *s, struct link *l, const struct channel_side *side, bool inside)
 {
-        union {
-                struct sockaddr any;
-                struct sockaddr_in four;
-                struct sockaddr_in6 six;
-        } a = {0};
-        socklen_t size = side->family == AF_INET ? sizeof a.four : sizeof a.six;
-        if (side->family == AF_INET) {
-                a.four.sin_family = AF_INET;
-                a.four.sin_port = htons((uint16_t)side->port);
-                memcpy(&a.four.sin_addr, side->address, 4);
-        } else {
-                a.six.sin6_family = AF_INET6;
-                a.six.sin6_port = htons((uint16_t)side->port);
-                memcpy(&a.six.sin6_addr, side->address, 16);
-        }
+        union channel_address a;
+        socklen_t size = channel_address(side, &a);
         int fd = inside && l->channel->network
                          ? reach_socket(s, (int)side->family)
                          : socket((int)side->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -204,11 +204,7 @@ static int make_stream(struct making *m, const struct request *r, struct error *
 /* A listening TCP or UNIX socket outside, where the user said. */
 static int listen_at(struct making *m, const char *word, struct channel_side *side, struct error *err)
 {
-        union {
-                struct sockaddr any;
-                struct sockaddr_in four;
-                struct sockaddr_in6 six;
-        } a = {0};
+        union channel_address a;
         int on = 1;
         if (side->family == AF_UNIX) {
                 cleanup_free char *parent = path_parent(side->path);
@@ -229,17 +225,9 @@ static int listen_at(struct making *m, const char *word, struct channel_side *si
                 return 0;
         }
         cleanup_close int fd = socket((int)side->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (side->family == AF_INET) {
-                a.four.sin_family = AF_INET;
-                a.four.sin_port = htons((uint16_t)side->port);
-                memcpy(&a.four.sin_addr, side->address, 4);
-        } else {
-                a.six.sin6_family = AF_INET6;
-                a.six.sin6_port = htons((uint16_t)side->port);
-                memcpy(&a.six.sin6_addr, side->address, 16);
-        }
+        socklen_t size = channel_address(side, &a);
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (fd < 0 || bind(fd, &a.any, side->family == AF_INET ? sizeof a.four : sizeof a.six) < 0 || listen(fd, 4096) < 0)
+        if (fd < 0 || bind(fd, &a.any, size) < 0 || listen(fd, 4096) < 0)
                 return error_sys(err, errno, "cannot listen on %s", word);
         m->fds[m->count++] = steal_fd(&fd);
         m->parts |= BRING_OUTER;
