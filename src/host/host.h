@@ -49,9 +49,13 @@ const char *host_machine_name(const unsigned char header[20]);
 void host_limits_judge(const struct limits *limits, struct limit_held held[LIMIT_COUNT]);
 
 /* Before an environment is made, in the process that all of it will come from: makes what holds its limits, and says
- * what that is. `again` allows to execute this program anew with the same words, as a unit of its own of the system's
- * manager: nothing may have been read or written yet. Returns launch->cgroup, fresh memory, or NULL. */
-char *host_limits_prepare(const struct limits *limits, bool again, struct limit_held held[LIMIT_COUNT]);
+ * what that is. `whole`: a subhurd's init gets a tree of its own, too, where one can be had. `again` allows to execute
+ * this program anew with the same words, as a unit of its own of the system's manager: nothing may have been read or
+ * written yet. Returns launch->cgroup, fresh memory, or NULL. */
+char *host_limits_prepare(const struct limits *limits, bool whole, bool again, struct limit_held held[LIMIT_COUNT]);
+
+/* Why an init that was started now would get no cgroup tree of its own, or NULL: it would. */
+const char *host_cgrouptree_lack(void);
 
 struct launch {
         const struct plan *plan;

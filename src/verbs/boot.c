@@ -110,10 +110,12 @@ static int find_init(struct environment *e, const char *tree, const struct reque
         for (const char *const *init = r->init_count ? named : inits; *init; init++) {
                 cleanup_free char *file = NULL;
                 int result = host_look_for_program(tree, *init, &file, err);
-                if (result == 0 && strcmp(file, "systemd") == 0)
+                const char *lack = result == 0 && strcmp(file, "systemd") == 0 ? host_cgrouptree_lack() : NULL;
+                if (lack)
                         fprintf(stderr,
                                 "paddock: its init is systemd, which needs a cgroup tree that it may write, and "
-                                "gets none: it will not come far\n");
+                                "gets none (%s): it will not come far\n",
+                                lack);
                 if (result == 0 && r->init_count)
                         return environment_set_init(e, (const char *const *)r->init, r->init_count, err);
                 if (result == 0)

@@ -12,7 +12,7 @@
 void limits_prepare(struct holding *h, const struct environment *e, bool again)
 {
         *h = (struct holding){0};
-        h->cgroup = host_limits_prepare(&e->limits, again, h->held);
+        h->cgroup = host_limits_prepare(&e->limits, e->init != NULL, again, h->held);
         for (int kind = LIMIT_CPU; kind <= LIMIT_IO; kind++)
                 if (e->limits.value[kind] && h->held[kind].how == HOLD_NOT)
                         fprintf(stderr, "paddock: the limit on %s is not enforced: %s\n",

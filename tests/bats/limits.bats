@@ -130,11 +130,18 @@ except OSError as e:
                 group=$(sed -n 's/^# limit: memory.*the cgroup //p' <<<"$output")
                 [ "$(cat "$group/memory.max")" = 536870912 ]
                 [ "$(cat "$group/cpu.weight")" = 50 ]
-                grep -qx "$(first_of field)" "$group/inside/cgroup.procs"
+                grep -qx "$(first_of field)" "$group/init/cgroup.procs"
                 # The warden is beside them, and what enters is inside.
-                not grep -qx "$(warden_of field)" "$group/inside/cgroup.procs"
+                not grep -qx "$(warden_of field)" "$group/init/cgroup.procs"
                 "$PADDOCK" enter field -- cat /proc/self/cgroup | grep -q /inside
-                "$PADDOCK" stop field
+                # A program that makes a cgroup namespace has its own cgroup as the top of it, which it may freeze. Init is
+                # not in that one, and takes rights back and stops.
+                [ "$("$PADDOCK" enter field -- unshare -UrmC cat /proc/self/cgroup)" = 0::/ ]
+                echo 1 >"$group/inside/cgroup.freeze"
+                mkdir papers
+                "$PADDOCK" grant field "$PWD/papers"
+                "$PADDOCK" revoke field "$PWD/papers"
+                "$PADDOCK" stop --grace 1 field
                 eventually not exists "$group"
         else
                 expect_match '# limit: memory 512M: watched, not enforced: '

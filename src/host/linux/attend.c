@@ -60,7 +60,8 @@ static _Noreturn void become(struct keep *k, struct payload *p, int session, int
         setpgid(0, 0);
         if (terminal >= 0 && foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
-        if (floor_enter(&k->floor, &err) < 0 || program_give_up_groups(k->birth, &err) < 0 || boot_enter(k, &err) < 0)
+        if (cgrouptree_leave_init(&k->birth->cgroups, &err) < 0 || floor_enter(&k->floor, &err) < 0 ||
+            program_give_up_groups(k->birth, &err) < 0 || boot_enter(k, &err) < 0)
                 give_up(session, 125, &err);
         struct inherit inherit = {.highest = 2, .open = 2};
         for (int fd = 0; fd <= 2; fd++) {

@@ -75,6 +75,11 @@ static _Noreturn void become_init(const struct keep *k, const struct payload *p,
                         _exit(125);
         if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
                 give_up(125, "cannot mount a process list of its own on /proc inside");
+        int result = cgrouptree_become_top(&k->birth->cgroups);
+        if (result == 0)
+                result = cgrouptree_show(&k->birth->cgroups);
+        if (result < 0)
+                dprintf(2, "paddock: it gets no cgroup tree of its own: %s\r\n", strerror(-result));
         struct stat st;
         /* Where channels appear, which are mounted in the view while it runs. */
         mkdir("/run/paddock", 0755);
@@ -137,6 +142,7 @@ _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
         pass_send(k->birth->socket, &news, offsetof(struct news, text), master);
         close(master);
         dup2(slave, 2);
+        cgrouptree_clean(&k->birth->cgroups);
         if (payload_read(payload, &p, &err) < 0 || floor_enter(&k->floor, &err) < 0 ||
             program_give_up_groups(k->birth, &err) < 0) {
                 dprintf(2, "paddock: %s\r\n", err.text);
@@ -148,11 +154,14 @@ _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
         if (init < 0)
                 give_up(125, "cannot make the namespaces of a subhurd");
         /* Its terminal is the subhurd's alone: what hangs up there shall not find it open here. */
-        close_range(0, ~0U, 0);
+        struct cgrouptree tree = {.top = k->birth->cgroups.top > 0 ? dup2(k->birth->cgroups.top, 3) : 0};
+        close_range(0, 2, 0);
+        close_range(tree.top > 0 ? 4 : 3, ~0U, 0);
         int status = 0;
         while (waitpid(init, &status, 0) < 0)
                 if (errno != EINTR)
                         _exit(BOOT_LOST);
+        cgrouptree_clean(&tree); /* here: outside nobody may remove what belongs to ids of the inside */
         _exit(verdict(status));
 }
 

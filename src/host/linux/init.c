@@ -269,10 +269,8 @@ _Noreturn void init_main(struct birth *birth)
         struct remains remains = {.parent = -1, .name = launch->scratch_name};
         prctl(PR_SET_NAME, "paddock-init", 0, 0, 0);
 
-        if (birth->cgroup > 0 && write(birth->cgroup, "0", 1) != 1) {
-                error_sys(&err, errno, "cannot enter the cgroup that holds its limits");
+        if (cgrouptree_enter(&birth->cgroups, &err) < 0)
                 give_up(birth, &err);
-        }
         if (birth->joining) {
                 if (join_view(&err) < 0)
                         give_up(birth, &err);

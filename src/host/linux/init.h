@@ -12,6 +12,7 @@
 #pragma once
 
 #include "host/host.h"
+#include "host/linux/cgrouptree.h"
 #include "host/linux/inherit.h"
 #include "host/linux/superuser.h"
 
@@ -25,7 +26,7 @@ struct birth {
         unsigned uid, gid, umask;
         int control;                 /* to the server of the mirror, or -1 */
         int socket;                  /* to the paddock outside */
-        int cgroup;                  /* by which init enters the cgroup of its limits; 0: none */
+        struct cgrouptree cgroups;
         int ours;                    /* outside: the other end */
         pid_t init;                  /* outside: init, once made */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */

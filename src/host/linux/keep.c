@@ -239,7 +239,8 @@ static int keep_only(struct keep *k, struct error *err)
         const int kept[] = {k->birth->socket, k->birth->launch->alive, image,          w->layer,
                             k->signals,       k->birth->control,       w->mirror,      w->lister.words,
                             w->fuse,          w->kept_stage,           k->proc,        k->floor.fd[0],
-                            k->floor.fd[1],   k->floor.fd[2],          k->floor.fd[3], k->floor.fd[4]};
+                            k->floor.fd[1],   k->floor.fd[2],          k->floor.fd[3], k->floor.fd[4],
+                            k->birth->cgroups.programs, k->birth->cgroups.top, k->birth->cgroups.top_enter};
         int last = inherit_highest_open(k->birth->inherit);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
                 last = kept[i] > last ? kept[i] : last;

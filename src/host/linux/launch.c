@@ -128,8 +128,7 @@ int launch_init(struct birth *birth, struct error *err)
         birth->socket = sockets[1];
         birth->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
         close(sockets[1]);
-        if (birth->cgroup > 0)
-                close(birth->cgroup);
+        cgrouptree_close(&birth->cgroups);
         if (birth->control >= 0 && !birth->joining) /* init's alone: the server sees its end */
                 close(birth->control);
         if (birth->init < 0)
@@ -176,16 +175,17 @@ static int run(struct watch *w, struct birth *birth, struct error *err)
 int launch_prepare(struct birth *birth, struct superuser *superuser, struct error *err)
 {
         const struct launch *launch = birth->launch;
-        int result = 0;
-        birth->cgroup = launch->cgroup ? open(launch->cgroup, O_WRONLY | O_CLOEXEC) : 0;
-        if (birth->cgroup < 0)
-                return error_sys(err, errno, "cannot enter the cgroup %s", launch->cgroup);
+        int result = cgrouptree_open(&birth->cgroups, launch->cgroup, err);
+        if (result < 0)
+                return result;
         if (launch->state >= 0 && fchdir(launch->state) < 0)
                 return error_sys(err, errno, "cannot enter the environment's directory");
         if (launch->plan->superuser && !birth->joining) {
                 result = superuser_prepare(superuser, launch->system,
                                            launch->name ? launch->name : launch->scratch_name, err);
                 birth->superuser = superuser;
+                if (result == 0)
+                        result = cgrouptree_give(&birth->cgroups, superuser->base, err);
                 if (result == 0) /* now: later nobody inside may open root's files by name */
                         result = inherit_reopen(birth->inherit, err);
         } else if (launch->plan->superuser) {

@@ -9,8 +9,7 @@
  *   memory, cpu, io   a cgroup of version 2, where one may be made:
  *
  *      our cgroup (delegated) -- paddock-PID.out       paddock itself: a cgroup with controllers has no processes
- *                              '- paddock-PID          has the limits
- *                                   '- inside          init, and all that comes of it
+ *                              '- paddock-PID          has the limits; cgrouptree.c has what is below it
  *
  *           The limits lie above what a cgroup namespace inside could show. Our cgroup is ours alone when systemd just
  *           made it: where the user's manager can be reached, this program is started again as a scope of its own, with
@@ -21,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "host/linux/cgrouptree.h"
 #include "host/linux/probe_cgroup.h"
 
 #include <dirent.h>
@@ -102,7 +102,7 @@ static bool has_others(int directory)
 }
 
 /* Can the user's manager (root's: the system's) be asked for a scope? *runtime: its directory, if it is not told. */
-static bool manager_listens(const struct cgroup_facts *facts, const struct limits *limits, char **runtime)
+static bool manager_listens(const struct cgroup_facts *facts, const struct limits *limits, bool whole, char **runtime)
 {
         if (access("/usr/bin/systemd-run", X_OK) < 0 || facts->kind != CGROUP_V2)
                 return false;
@@ -111,7 +111,7 @@ static bool manager_listens(const struct cgroup_facts *facts, const struct limit
         const char *told = getenv("XDG_RUNTIME_DIR");
         cleanup_free char *place = told ? memory_string(told) : memory_format("/run/user/%u", (unsigned)geteuid());
         cleanup_free char *bus = memory_format("%s/bus", place);
-        if (access(bus, W_OK) < 0 || !facts->service || !any_wanted(limits, facts->service))
+        if (access(bus, W_OK) < 0 || !facts->service || (!whole && !any_wanted(limits, facts->service)))
                 return false;
         if (!told)
                 *runtime = steal_pointer(&place);
@@ -121,15 +121,15 @@ static bool manager_listens(const struct cgroup_facts *facts, const struct limit
 enum way { WAY_NONE, WAY_DIRECT, WAY_SCOPE };
 
 /* How a cgroup can be had; for WAY_NONE `why` says what is missing. */
-static enum way find_way(const struct cgroup_facts *facts, const struct limits *limits, char **runtime,
+static enum way find_way(const struct cgroup_facts *facts, const struct limits *limits, bool whole, char **runtime,
                          const char **why)
 {
         cleanup_close int own =
                 facts->where && facts->writable ? open(facts->where, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        bool has = facts->controllers && any_wanted(limits, facts->controllers);
+        bool has = facts->controllers && (whole || any_wanted(limits, facts->controllers));
         if (own >= 0 && has && !has_others(own))
                 return WAY_DIRECT;
-        if (!getenv(AGAIN) && manager_listens(facts, limits, runtime))
+        if (!getenv(AGAIN) && manager_listens(facts, limits, whole, runtime))
                 return WAY_SCOPE;
         *why = facts->kind != CGROUP_V2 ? "the machine has no cgroups of version 2 alone"
                : own < 0                ? "no cgroup is delegated to this user here"
@@ -172,7 +172,7 @@ void host_limits_judge(const struct limits *limits, struct limit_held held[LIMIT
         cleanup_free char *runtime = NULL;
         const char *why = "";
         cgroup_facts_read(&facts);
-        enum way way = find_way(&facts, limits, &runtime, &why);
+        enum way way = find_way(&facts, limits, false, &runtime, &why);
         hold_all(held, why);
         if (way == WAY_DIRECT)
                 hold_controlled(limits, held, facts.controllers, "a cgroup");
@@ -180,6 +180,18 @@ void host_limits_judge(const struct limits *limits, struct limit_held held[LIMIT
                 hold_controlled(limits, held, geteuid() == 0 ? "cpu io memory" : facts.service,
                                 "a cgroup, as a scope of systemd");
         cgroup_facts_clear(&facts);
+}
+
+const char *host_cgrouptree_lack(void)
+{
+        static const struct limits none;
+        struct cgroup_facts facts;
+        cleanup_free char *runtime = NULL;
+        const char *why = NULL;
+        cgroup_facts_read(&facts);
+        find_way(&facts, &none, true, &runtime, &why);
+        cgroup_facts_clear(&facts);
+        return why;
 }
 
 /* Starts this program again in a scope. Returns only if that fails. */
@@ -233,24 +245,30 @@ static void sweep(int own)
                         close(copy);
                 return;
         }
-        for (struct dirent *entry; (entry = readdir(dir));) {
-                if (strncmp(entry->d_name, "paddock-", 8) != 0)
-                        continue;
-                cleanup_free char *inside = memory_format("%s/inside", entry->d_name);
-                unlinkat(own, inside, AT_REMOVEDIR);
-                unlinkat(own, entry->d_name, AT_REMOVEDIR);
+        for (struct dirent *entry; (entry = readdir(dir));)
+                if (strncmp(entry->d_name, "paddock-", 8) == 0)
+                        cgrouptree_remove(own, entry->d_name);
+}
+
+/* Those below a cgroup may govern whatever it can hand down. One that cannot be is no loss to the others. */
+static void hand_down(int directory, const char *controllers)
+{
+        cleanup_free char *list = memory_string(controllers);
+        char *rest = list;
+        for (char *word; (word = strsep(&rest, " \n"));) {
+                cleanup_free char *enable = memory_format("+%s", word);
+                if (*word)
+                        write_file(directory, "cgroup.subtree_control", enable);
         }
 }
 
-/* Makes the cgroups, moves this process into one and sets limits on the other. Returns the name of the file by
- * which a process goes inside, or NULL. */
-static char *make_cgroups(const struct cgroup_facts *facts, const struct limits *limits, char **shown)
+/* Makes the cgroups, moves this process into one and sets limits on the other. Returns the directory of the latter, or
+ * NULL. With `whole` all controllers that there are go down to it. */
+static char *make_cgroups(const struct cgroup_facts *facts, const struct limits *limits, bool whole, char **shown)
 {
         char me[32];
         snprintf(me, sizeof me, "%d", (int)getpid());
         cleanup_free char *out = memory_format("paddock-%s.out", me), *limited = memory_format("paddock-%s", me);
-        cleanup_free char *inside = memory_format("%s/inside", limited);
-        cleanup_free char *procs = memory_format("%s/cgroup.procs", inside);
         cleanup_free char *out_procs = memory_format("%s/cgroup.procs", out);
         cleanup_close int own = open(facts->where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (own < 0)
@@ -262,7 +280,13 @@ static char *make_cgroups(const struct cgroup_facts *facts, const struct limits 
                 if (limits->value[controlled[i].kind] && text_has_word(facts->controllers, controlled[i].controller))
                         good = write_file(own, "cgroup.subtree_control", enable);
         }
-        good = good && mkdirat(own, limited, 0755) == 0 && mkdirat(own, inside, 0755) == 0;
+        if (good && whole)
+                hand_down(own, facts->controllers);
+        good = good && mkdirat(own, limited, 0755) == 0;
+        cleanup_close int at = good ? openat(own, limited, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        good = at >= 0 && cgrouptree_make(at, whole);
+        if (good && whole)
+                hand_down(at, facts->controllers);
         for (size_t i = 0; i < CONTROLLED && good; i++) {
                 cleanup_free char *file = memory_format("%s/%s", limited, controlled[i].file);
                 cleanup_free char *value =
@@ -280,15 +304,15 @@ static char *make_cgroups(const struct cgroup_facts *facts, const struct limits 
                 return NULL;
         }
         *shown = memory_format("the cgroup %s/%s", facts->where, limited);
-        return memory_format("%s/%s", facts->where, procs);
+        return memory_format("%s/%s", facts->where, limited);
 }
 
-char *host_limits_prepare(const struct limits *limits, bool again, struct limit_held held[LIMIT_COUNT])
+char *host_limits_prepare(const struct limits *limits, bool whole, bool again, struct limit_held held[LIMIT_COUNT])
 {
         const char *marked = getenv(AGAIN), *why = "";
         if (marked && *marked == 'r')
                 unsetenv("XDG_RUNTIME_DIR");
-        if (!any_wanted(limits, NULL)) {
+        if (!whole && !any_wanted(limits, NULL)) {
                 hold_all(held, "");
                 unsetenv(AGAIN);
                 return NULL;
@@ -296,10 +320,10 @@ char *host_limits_prepare(const struct limits *limits, bool again, struct limit_
         struct cgroup_facts facts;
         cleanup_free char *runtime = NULL, *shown = NULL;
         cgroup_facts_read(&facts);
-        enum way way = find_way(&facts, limits, &runtime, &why);
+        enum way way = find_way(&facts, limits, whole, &runtime, &why);
         if (way == WAY_SCOPE && again)
                 start_again(runtime);
-        char *made = way == WAY_DIRECT ? make_cgroups(&facts, limits, &shown) : NULL;
+        char *made = way == WAY_DIRECT ? make_cgroups(&facts, limits, whole, &shown) : NULL;
         hold_all(held, way == WAY_NONE ? why : "its cgroup could not be made");
         if (made)
                 hold_controlled(limits, held, facts.controllers, shown);

@@ -252,7 +252,8 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         cleanup_error struct error err = ERROR_INIT;
         char **argv = birth->launch->argv;
         setpgid(0, 0);
-        if (program_settle(birth, mapped, &err) < 0 || (!birth->launch->plan->session && program_cut_off(&err) < 0))
+        if (cgrouptree_leave_init(&birth->cgroups, &err) < 0 || program_settle(birth, mapped, &err) < 0 ||
+            (!birth->launch->plan->session && program_cut_off(&err) < 0))
                 give_up(birth, 125, &err);
         if (terminal >= 0 && birth->foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */
