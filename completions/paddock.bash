@@ -117,9 +117,9 @@ __paddock_value()
                 __paddock_among "$2" self root
                 ;;
         --net)
-                __paddock_among "$2" inherit none
+                __paddock_among "$2" inherit none uplink
                 ;;
-        --hostname | --limit | --for | --until) ;;
+        --hostname | --limit | --publish | --for | --until) ;;
         *)
                 return 1
                 ;;
@@ -132,7 +132,7 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --grant --at --for --until --from --union '
 
-        takes+='--root --as -a --net --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
+        takes+='--root --as -a --net --publish --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
 
         COMPREPLY=()
         __paddock_words
@@ -145,7 +145,7 @@ _paddock()
         case $verb in
         run)
                 options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
-                        --from= --union= --grant= --root= --as= --net= --session --hostname= --limit=)
+                        --from= --union= --grant= --root= --as= --net= --publish= --session --hostname= --limit=)
                 ;;
         start) options=() ;;
         stop | restart) options=(-g --grace= -n --now) ;;
@@ -166,7 +166,7 @@ _paddock()
         commit) options=(-n --dry-run --force= --three-way --to=) ;;
         doctor) options=(--json) ;;
         export | import) options=(-j --json -p --progress) ;;
-        boot) options=(-n --name= --root= --detach --net= --limit=) ;;
+        boot) options=(-n --name= --root= --detach --net= --publish= --limit=) ;;
         channel) options=(--outside= --inside= --to= --remove= --call= -j --json) ;;
         console) options=() ;;
         image) options=(-j --json --tag= --limit= --include= --variant= --mirror= -v --verbose) ;;

@@ -27,7 +27,7 @@ end
 function __paddock_program_at
     set -l words (commandline -opc)
     set -l waits false
-    set -l takes -n --name -f --file --private --mirror --share --empty --hide --grant --from --union --root --as --net --hostname --limit
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --grant --from --union --root --as --net --publish --hostname --limit
     for i in (seq 3 (count $words))
         if $waits
             set waits false
@@ -133,7 +133,8 @@ complete $run -l union -x -a '(__paddock_pair)' -d 'PATH=A:B: directories as one
 complete $run -l grant -r -F -d 'a revocable right on PATH outside'
 complete $run -l root -r -F -a 'host empty' -d 'what the rules lie on'
 complete $run -l as -x -a 'self root' -d 'who one is inside'
-complete $run -l net -x -a 'inherit none' -d "the main system's network, or only loopback"
+complete $run -l net -x -a 'inherit none uplink' -d "the main system's network, only loopback, or an uplink"
+complete $run -l publish -x -d 'a port outside leads to one inside'
 complete $run -l session -d "share the session's sockets: bus, agents, display"
 complete $run -l hostname -x -d 'host name inside'
 complete $run -l limit -x -a 'disk=2G memory=512M tasks=200 cpu=50 io=50 files=1024 over=tell over=stop over=freeze' -d 'what it may use'
@@ -203,7 +204,8 @@ complete -c paddock -n '__paddock_verb boot' -s n -l name -x -a '(__paddock_name
 complete -c paddock -n '__paddock_verb boot' -l root -x -a host -d 'over the running system'
 complete -c paddock -n '__paddock_verb boot' -l detach -d 'leave it in the background'
 complete -c paddock -n '__paddock_verb boot' -l limit -x -a 'memory=512M tasks=200 cpu=50 files=1024' -d 'what it may use'
-complete -c paddock -n '__paddock_verb boot' -l net -x -a 'none inherit' -d 'the network'
+complete -c paddock -n '__paddock_verb boot' -l net -x -a 'none inherit uplink' -d 'the network'
+complete -c paddock -n '__paddock_verb boot' -l publish -x -d 'a port outside leads to one inside'
 complete -c paddock -n '__paddock_verb console' -a '(__paddock_names)'
 complete -c paddock -n '__paddock_verb channel; and test (count (commandline -opc)) -eq 2' -a '(__paddock_names)'
 complete -c paddock -n '__paddock_verb channel; and test (count (commandline -opc)) -eq 4' -a 'stream messages port files exec'

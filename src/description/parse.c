@@ -140,26 +140,6 @@ static void read_identity(struct parser *p, const struct node *value)
                 parser_unknown(p, value, "identity", words, 2);
 }
 
-static void read_network(struct parser *p, const struct node *value)
-{
-        static const char *const words[] = {"none", "inherit", NULL};
-        if (value->kind == NODE_MAP) {
-                complain(p, value,
-                         "rules for the network (uplink, allow) are known, but not available in this version of "
-                         "paddock: write 'none' or 'inherit'");
-                return;
-        }
-        const char *text = parser_scalar(p, value, "network", "'none' or 'inherit'");
-        if (!text)
-                return;
-        if (strcmp(text, "none") == 0)
-                p->e->network = NETWORK_NONE;
-        else if (strcmp(text, "inherit") == 0)
-                p->e->network = NETWORK_INHERIT;
-        else
-                parser_unknown(p, value, "network", words, 2);
-}
-
 void parser_bool(struct parser *p, const struct node *node, const char *key, bool *value)
 {
         const char *text = parser_scalar(p, node, key, "yes or no");
@@ -357,7 +337,7 @@ static const struct key {
         {"root", read_root},
         {"identity", read_identity},
         {"view", read_view},
-        {"network", read_network},
+        {"network", parser_network},
         {"session", read_session},
         {"hostname", read_hostname},
         {"run", parser_run},

@@ -47,6 +47,9 @@ void parser_view_grant(struct parser *p, const struct node *key, const struct no
 void parser_run(struct parser *p, const struct node *value);
 void parser_init(struct parser *p, const struct node *value);
 
+/* network.c: the word or map of `network:`. */
+void parser_network(struct parser *p, const struct node *value);
+
 /* limits.c: the map of `limits:`. */
 void parser_limits(struct parser *p, const struct node *value);
 

@@ -209,7 +209,16 @@ char *description_write(const struct environment *e)
                 text_addf(&t, "root: %s\n", e->root == ROOT_EMPTY ? "empty" : "host");
         }
         text_addf(&t, "identity: %s\n", identity_word(e->identity));
-        text_addf(&t, "network: %s\n", e->network == NETWORK_NONE ? "none" : "inherit");
+        if (e->publish.count) {
+                text_add(&t, "network: {uplink: yes, publish: [");
+                for (size_t i = 0; i < e->publish.count; i++) {
+                        char word[PUBLISH_WORD];
+                        text_addf(&t, "%s'%s'", i ? ", " : "", publish_to_word(&e->publish.items[i], word));
+                }
+                text_add(&t, "]}\n");
+        } else {
+                text_addf(&t, "network: %s\n", network_word(e->network));
+        }
         text_addf(&t, "session: %s\n", e->session ? "yes" : "no");
         if (e->hostname) {
                 text_add(&t, "hostname: ");

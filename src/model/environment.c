@@ -18,6 +18,29 @@ int identity_from_word(const char *word)
         return strcmp(word, "self") == 0 ? (int)IDENTITY_SELF : strcmp(word, "root") == 0 ? (int)IDENTITY_ROOT : -1;
 }
 
+static const char *const network_words[] = {"inherit", "none", "uplink"};
+
+const char *network_word(enum network_kind network)
+{
+        return network_words[network];
+}
+
+int network_from_word(const char *word)
+{
+        for (int i = 0; i < 3; i++)
+                if (strcmp(word, network_words[i]) == 0)
+                        return i;
+        return -1;
+}
+
+int environment_network_check(const struct environment *e, struct error *err)
+{
+        if (!e->publish.count || e->network == NETWORK_UPLINK)
+                return 0;
+        error_set(err, EINVAL, "ports are published, but the network is '%s'", network_word(e->network));
+        return error_remedy(err, "publish with --net uplink, or in a description network: {uplink: yes, publish: [...]}");
+}
+
 static const char *const restart_words[] = {"no", "on-failure", "always"};
 
 const char *restart_word(enum restart_policy restart)
@@ -166,6 +189,7 @@ void environment_copy(struct environment *to, const struct environment *from)
         to->root_path = from->root_path ? memory_string(from->root_path) : NULL;
         to->hostname = from->hostname ? memory_string(from->hostname) : NULL;
         view_copy(&to->view, &from->view);
+        publish_copy(&to->publish, &from->publish);
         to->programs = NULL;
         to->program_count = to->program_capacity = 0;
         for (size_t i = 0; i < from->program_count; i++) {
@@ -202,6 +226,7 @@ void environment_clear(struct environment *environment)
         free(environment->root_path);
         free(environment->hostname);
         view_clear(&environment->view);
+        publish_clear(&environment->publish);
         for (size_t i = 0; i < environment->program_count; i++) {
                 struct run_program *p = &environment->programs[i];
                 for (size_t n = 0; p->argv[n]; n++)

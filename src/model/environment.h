@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/grant.h"
 #include "model/limits.h"
+#include "model/publish.h"
 #include "model/view.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ enum identity_kind {
 enum network_kind {
         NETWORK_INHERIT, /* the main system's */
         NETWORK_NONE,    /* its own, with nothing but loopback */
+        NETWORK_UPLINK,  /* its own, which reaches what the main system reaches, but not the main system's loopback */
 };
 
 /* What becomes of a program of `run:` that ended. */
@@ -48,6 +50,8 @@ struct environment {
         char *root_path; /* ROOT_DIRECTORY: absolute or "~/..."; ROOT_IMAGE: its name */
         enum identity_kind identity;
         enum network_kind network;
+        bool network_given; /* an option said it, and may be the default */
+        struct publish_list publish; /* NETWORK_UPLINK */
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
         char *hostname; /* NULL: as outside */
         struct limits limits;
@@ -64,6 +68,12 @@ struct environment {
 /* The word for an identity, as in options and descriptions, and the identity of a word, or -1. */
 const char *identity_word(enum identity_kind identity);
 int identity_from_word(const char *word);
+
+/* The word for a network, as in options and descriptions, and the network of a word, or -1. */
+const char *network_word(enum network_kind network);
+int network_from_word(const char *word);
+/* 0 when what is published can be reached through its network. EINVAL. */
+int environment_network_check(const struct environment *e, struct error *err);
 
 /* Makes it a subhurd; argv[0] is absolute. Everything is copied. EINVAL. */
 int environment_set_init(struct environment *e, const char *const *argv, size_t argc, struct error *err);

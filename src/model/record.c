@@ -36,8 +36,12 @@ char *environment_to_record(const struct environment *e)
                 line(&t, "root-image", e->root_path);
         if (e->identity != IDENTITY_SELF)
                 line(&t, "identity", identity_word(e->identity));
-        if (e->network == NETWORK_NONE)
-                line(&t, "network", "none");
+        if (e->network != NETWORK_INHERIT)
+                line(&t, "network", network_word(e->network));
+        for (size_t i = 0; i < e->publish.count; i++) {
+                char word[PUBLISH_WORD];
+                line(&t, "publish", publish_to_word(&e->publish.items[i], word));
+        }
         if (e->session)
                 line(&t, "session", "yes");
         if (e->hostname)
@@ -96,8 +100,12 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                 e->root_path = memory_string(f[1]);
         } else if (n == 2 && strcmp(f[0], "identity") == 0 && identity_from_word(f[1]) >= 0) {
                 e->identity = (enum identity_kind)identity_from_word(f[1]);
-        } else if (n == 2 && strcmp(f[0], "network") == 0 && strcmp(f[1], "none") == 0) {
-                e->network = NETWORK_NONE;
+        } else if (n == 2 && strcmp(f[0], "network") == 0 && network_from_word(f[1]) >= 0) {
+                e->network = (enum network_kind)network_from_word(f[1]);
+        } else if (n == 2 && strcmp(f[0], "publish") == 0) {
+                struct publish p;
+                int result = publish_from_word(f[1], &p, err);
+                return result < 0 ? result : publish_add(&e->publish, &p, err);
         } else if (n == 2 && strcmp(f[0], "session") == 0 && strcmp(f[1], "yes") == 0) {
                 e->session = true;
         } else if (n == 2 && strcmp(f[0], "hostname") == 0 && !e->hostname &&

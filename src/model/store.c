@@ -225,6 +225,9 @@ int store_create(struct store *s, const struct environment *e, struct error *err
 
 static int record_of(const struct environment *e, char **record, struct error *err)
 {
+        int result = environment_network_check(e, err);
+        if (result < 0)
+                return result;
         *record = environment_to_record(e);
         if (strlen(*record) > RECORD_LIMIT)
                 return error_set(err, E2BIG, "environment '%s' has more rules than can be kept (%d bytes)", e->name,

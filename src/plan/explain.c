@@ -72,7 +72,15 @@ char *plan_explain(const struct plan *plan, const struct environment *e)
                   plan->superuser ? " (root inside, a range of unused ids outside)" : plan->ids ? plan->ids : "");
         text_addf(&t, "namespaces   user, mount, pid, ipc, uts%s; a second user and mount namespace locks the view\n",
                   plan->own_network ? ", net" : "");
-        text_addf(&t, "network      %s\n", plan->own_network ? "own: loopback only" : "inherited");
+        text_addf(&t, "network      %s\n",
+                  plan->uplink        ? "own: reaches outside through pasta, the main system's loopback not"
+                  : plan->own_network ? "own: loopback only"
+                                      : "inherited");
+        for (size_t i = 0; i < plan->publish.count; i++) {
+                const struct publish *p = &plan->publish.items[i];
+                text_addf(&t, "published    %s port %u of %s outside leads to port %u inside\n", p->udp ? "udp" : "tcp",
+                          p->outer, strcmp(p->address, "*") == 0 ? "every address" : p->address, p->inner);
+        }
         text_addf(&t, "sockets      %s\n",
                   plan->session ? "those of the session are shared"
                                 : "path sockets of the session are not there, abstract ones scoped away");

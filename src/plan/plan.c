@@ -69,11 +69,14 @@ unsigned long plan_digest(const struct plan *plan)
                 for (size_t n = 0; n < op->name_count; n++)
                         mix(&digest, op->names[n].path);
         }
+        if (plan->own_network)
+                mix(&digest, plan->uplink ? "uplink" : "no network");
         return digest;
 }
 
 void plan_clear(struct plan *plan)
 {
+        publish_clear(&plan->publish);
         for (size_t i = 0; i < plan->count; i++) {
                 struct plan_op *op = &plan->ops[i];
                 for (size_t s = 0; s < op->source_count; s++)

@@ -74,6 +74,8 @@ struct plan {
         bool new_root;  /* the operation on "/" makes a root of its own; else the view is laid over the main system */
         char *cwd;      /* where the program starts, inside; NULL: the outer name is not there inside */
         bool own_network;
+        bool uplink;    /* and that reaches outside, with these ports published */
+        struct publish_list publish;
         bool session;   /* abstract sockets of the main system stay reachable */
         char *hostname;
         bool superuser; /* ids are a range of unused ones */

@@ -419,7 +419,8 @@ static void describe_ids(struct resolver *r)
 int plan_resolve(struct plan *plan, const struct environment *e, const struct system *system, struct slots *slots,
                  struct error *err)
 {
-        *plan = (struct plan){.own_network = e->network == NETWORK_NONE,
+        *plan = (struct plan){.own_network = e->network != NETWORK_INHERIT,
+                              .uplink = e->network == NETWORK_UPLINK,
                               .session = e->session,
                               .hostname = e->hostname ? memory_string(e->hostname) : NULL,
                               .superuser = system->superuser,
@@ -428,6 +429,13 @@ int plan_resolve(struct plan *plan, const struct environment *e, const struct sy
                 plan->slots = *slots;
                 *slots = (struct slots){0};
         }
+        if (environment_network_check(e, err) < 0) {
+                plan_clear(plan);
+                return -EINVAL;
+        }
+        publish_copy(&plan->publish, &e->publish);
+        if (plan->uplink && e->session)
+                plan_note(plan, "the session's abstract sockets belong to the network outside, and are not there");
         bool mirror = e->identity == IDENTITY_ROOT && !system->superuser;
         plan->root = e->identity == IDENTITY_ROOT;
         struct resolver r = {.e = e, .system = system, .plan = plan, .err = err, .mirror = mirror,

@@ -21,12 +21,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { KEY_NET = 256, KEY_DETACH, KEY_ROOT };
+enum { KEY_DETACH = 0x300, KEY_ROOT };
 
 struct request {
         const char *name, *what; /* what: an image, directory or file */
-        bool host, detach, inherit, given;
-        struct environment options; /* its limits */
+        bool host, detach, limits; /* limits: some were given */
+        struct environment options; /* its limits and network */
         char **init;
         size_t init_count;
 };
@@ -46,14 +46,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                         argp_error(state, "--root takes 'host'; an image, directory or file is named without it");
                 r->host = true;
                 break;
-        case KEY_NET:
-                if (strcmp(arg, "none") != 0 && strcmp(arg, "inherit") != 0)
-                        argp_error(state, "--net %s: it is 'none' or 'inherit'", arg);
-                r->inherit = arg[0] == 'i';
-                break;
-        case OPTION_LIMIT: {
+        case OPTION_LIMIT: case OPTION_NET: case OPTION_PUBLISH: {
                 cleanup_error struct error err = ERROR_INIT;
-                if (option_apply(&r->options, key, arg, NULL, &r->given, &err) < 0)
+                bool network;
+                if (option_apply(&r->options, key, arg, NULL, key == OPTION_LIMIT ? &r->limits : &network, &err) < 0)
                         argp_error(state, "%s", err.text);
                 break;
         }
@@ -197,10 +193,14 @@ static void choose_hostname(struct environment *e)
 static int make(struct store *s, const struct request *r, const char *name, struct error *err)
 {
         cleanup_environment struct environment e = {.name = memory_string(name), .identity = IDENTITY_ROOT,
-                                                    .network = r->inherit ? NETWORK_INHERIT : NETWORK_NONE,
+                                                    .network = r->options.network_given ? r->options.network
+                                                                                        : NETWORK_NONE,
                                                     .limits = r->options.limits};
         cleanup_free char *tree = NULL;
         int result = environment_name_check(name, err);
+        publish_copy(&e.publish, &r->options.publish);
+        if (result == 0)
+                result = environment_network_check(&e, err);
         if (result == 0)
                 result = choose_root(&e, s, r, &tree, err);
         if (result == 0)
@@ -232,8 +232,12 @@ static int fits(struct store *s, const struct request *r, const char *name, stru
         bool differ = r->options.limits.over != e.limits.over;
         for (int kind = 0; kind < LIMIT_COUNT; kind++)
                 differ |= r->options.limits.value[kind] != e.limits.value[kind];
-        if (r->given && differ) {
-                error_set(err, EEXIST, "environment '%s' is there already, with other limits", name);
+        bool network = r->options.network_given && r->options.network != e.network;
+        for (size_t i = 0; i < r->options.publish.count && !network; i++)
+                network = !publish_has(&e.publish, &r->options.publish.items[i]);
+        if ((r->limits && differ) || network) {
+                error_set(err, EEXIST, "environment '%s' is there already, with %s", name,
+                          network ? "another network" : "other limits");
                 return error_remedy(err, "choose another name with -n, or `paddock rm %s`", name);
         }
         int running = store_is_running(s, name, err);
@@ -282,8 +286,7 @@ int verb_boot(int argc, char **argv)
                 {"name", 'n', "NAME", 0, "what the system is called; its changes are kept under the name", 0},
                 {"root", KEY_ROOT, "host", 0, "over the running system itself", 0},
                 {"detach", KEY_DETACH, NULL, 0, "leave it in the background", 0},
-                {"net", KEY_NET, "none|inherit", 0,
-                 "the network: its own with nothing but loopback (none), or the main system's", 0},
+                OPTIONS_NETWORK("none"),
                 {"limit", OPTION_LIMIT, "WHAT=VALUE", 0, "what it may use, when it is made: see paddock(1)", 0},
                 {0}};
         static const struct argp argp = {

@@ -51,9 +51,17 @@ void explain_json(const struct plan *plan, const struct environment *e)
         json_t *object = json_pack("{s:o, s:s, s:b, s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o}", "name",
                                    e->name ? json_string(e->name) : json_null(), "identity", identity_word(e->identity),
                                    "mapped_range", plan->superuser, "namespaces", namespaces, "network",
-                                   plan->own_network ? "none" : "inherit", "session", plan->session, "layer",
+                                   network_word(e->network), "session", plan->session, "layer",
                                    plan->in_memory ? "memory" : "disk", "directory",
                                    plan->cwd ? json_name(plan->cwd) : json_string("/"), "new_root", plan->new_root,
                                    "operations", operations, "notes", notes);
+        if (plan->publish.count) {
+                json_t *published = json_array();
+                for (size_t i = 0; i < plan->publish.count; i++) {
+                        char word[PUBLISH_WORD];
+                        json_array_append_new(published, json_string(publish_to_word(&plan->publish.items[i], word)));
+                }
+                json_object_set_new(object, "publish", published);
+        }
         print_json(object);
 }

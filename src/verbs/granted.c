@@ -174,8 +174,8 @@ int granted(struct request *r, struct environment *e)
         cleanup_free uint64_t *ids = memory_new((list->count + 1) * sizeof *ids);
         bool fresh = !r->name;
         int result = 0, status = EXIT_PADDOCK;
-        if (!fresh && (r->options.view.count || r->options.root != ROOT_HOST || r->options.network != NETWORK_INHERIT ||
-                       r->options.session || r->options.hostname)) {
+        if (!fresh && (r->options.view.count || r->options.root != ROOT_HOST || r->options.network_given ||
+                       r->options.publish.count || r->options.session || r->options.hostname)) {
                 result = error_set(&err, EINVAL,
                                    "environment '%s' is started as it is described, and --grant is the only option "
                                    "beside that",

@@ -149,12 +149,22 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
                 e->identity = (enum identity_kind)identity_from_word(arg);
                 break;
         case OPTION_NET:
-                if (strcmp(arg, "inherit") != 0 && strcmp(arg, "none") != 0) {
+                if (network_from_word(arg) < 0) {
                         cleanup_free char *shown = text_escape(arg);
-                        return error_set(err, EINVAL, "--net %s: it is 'inherit' or 'none'", shown);
+                        return error_set(err, EINVAL, "--net %s: it is 'inherit', 'none' or 'uplink'", shown);
                 }
-                e->network = arg[0] == 'n' ? NETWORK_NONE : NETWORK_INHERIT;
+                e->network = (enum network_kind)network_from_word(arg);
+                e->network_given = true;
                 break;
+        case OPTION_PUBLISH: {
+                struct publish p;
+                result = publish_from_word(arg, &p, err);
+                if (result == 0)
+                        result = publish_add(&e->publish, &p, err);
+                if (result < 0)
+                        return result;
+                break;
+        }
         case OPTION_SESSION:
                 e->session = true;
                 break;

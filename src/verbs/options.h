@@ -9,9 +9,16 @@
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
         OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS, OPTION_LIMIT, OPTION_GRANT,
+        OPTION_PUBLISH,
 };
 
 #define OPTION_IDENTITY {"as", OPTION_AS, "self|root", 0, "who one is inside (self)", 2}
+
+#define OPTIONS_NETWORK(by_default)                                                                                    \
+        {"net", OPTION_NET, "inherit|none|uplink", 0,                                                                  \
+         "the main system's network, only loopback, or its own that reaches outside (" by_default ")", 2},            \
+                {"publish", OPTION_PUBLISH, "[ADDRESS:]PORT[:INSIDE][/udp]", 0,                                          \
+                 "with --net uplink: a port outside leads to one inside", 2}
 
 /* argp's table, without its end: for the verbs that take them. */
 #define OPTIONS_ENVIRONMENT                                                                                            \
@@ -24,7 +31,7 @@ enum {
                 {"union", OPTION_UNION, "PATH=A:B", 0, "directories as one, the first that has a name wins", 1},       \
                 {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},              \
                 {"root", OPTION_ROOT, "host|empty|IMAGE|DIR", 0, "what the rules lie on (host)", 2}, OPTION_IDENTITY,  \
-                {"net", OPTION_NET, "inherit|none", 0, "the main system's network, or only loopback (inherit)", 2},    \
+                OPTIONS_NETWORK("inherit"),                                                                            \
                 {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},          \
                 {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                       \
         {                                                                                                              \

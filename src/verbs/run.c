@@ -23,8 +23,13 @@ static int override(struct environment *e, const struct environment *with, struc
                 e->root = with->root;
                 e->root_path = with->root_path ? memory_string(with->root_path) : NULL;
         }
-        if (with->network != NETWORK_INHERIT)
+        if (with->network_given)
                 e->network = with->network;
+        for (size_t i = 0; i < with->publish.count; i++) {
+                int result = publish_add(&e->publish, &with->publish.items[i], err);
+                if (result < 0)
+                        return result;
+        }
         e->session |= with->session;
         if (with->hostname) {
                 free(e->hostname);

@@ -204,7 +204,13 @@ static json_t *environment_of(const struct environment *e, const struct limit_he
                 json_object_set_new(value, "root", json_string(e->root == ROOT_EMPTY ? "empty" : "host"));
         }
         json_object_set_new(value, "identity", json_string(identity_word(e->identity)));
-        json_object_set_new(value, "network", json_string(e->network == NETWORK_NONE ? "none" : "inherit"));
+        json_object_set_new(value, "network", json_string(network_word(e->network)));
+        json_t *published = json_array();
+        for (size_t i = 0; i < e->publish.count; i++) {
+                char word[PUBLISH_WORD];
+                json_array_append_new(published, json_string(publish_to_word(&e->publish.items[i], word)));
+        }
+        json_object_set_new(value, "publish", published);
         json_object_set_new(value, "session", json_boolean(e->session));
         if (e->hostname)
                 json_object_set_new(value, "hostname", json_name(e->hostname));

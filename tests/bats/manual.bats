@@ -177,7 +177,7 @@ offers()
 }
 
 @test "bash completion: values of options" {
-        offers 'run --net ' inherit none
+        offers 'run --net ' inherit none uplink
         offers 'run --net=n' none
         mkdir emerald && touch ember
         offers 'run --root e' emerald empty

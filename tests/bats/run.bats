@@ -49,7 +49,7 @@ load common
         expect_match 'no-such-option'
         run inside --net=maybe true
         expect_status 125
-        expect_match "'inherit' or 'none'"
+        expect_match "'inherit', 'none' or 'uplink'"
         run inside --hostname= true
         expect_status 125
         run inside --from /x true

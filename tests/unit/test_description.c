@@ -107,10 +107,15 @@ static const struct bad {
         {"identity: [root]\n", "f:1:11: 'identity' takes 'self' or 'root', not a list\n"},
         {"identity: ''\n", "f:1:11: 'identity' has no value: it takes 'self' or 'root'\n"},
         {"network: non\n", "f:1:10: unknown network 'non'; did you mean 'none'?\n"},
-        {"network: bridge\n", "f:1:10: unknown network 'bridge'; known: none, inherit\n"},
+        {"network: bridge\n", "f:1:10: unknown network 'bridge'; known: none, inherit, uplink\n"},
         {"network: {uplink: yes, allow: ['*:443']}\n",
-         "f:1:10: rules for the network (uplink, allow) are known, but not available in this version of paddock: "
-         "write 'none' or 'inherit'\n"},
+         "f:1:24: 'allow' is known, but not available in this version of paddock\n"},
+        {"network: {publish: [80:80]}\n",
+         "f:1:10: ports are published through an uplink: write 'uplink: yes' beside them\n"},
+        {"network: {uplnk: yes}\n", "f:1:11: unknown word of a network 'uplnk'; did you mean 'uplink'?\n"},
+        {"network: {uplink: yes, publish: 80}\n", "f:1:33: 'publish' takes a list, as ['8080:80']\n"},
+        {"network: {uplink: yes, publish: ['80:x']}\n",
+         "f:1:34: '80:x' publishes no port: a port is a number from 1 to 65535\n"},
         {"session: maybe\n", "f:1:10: 'session' takes yes or no, without quotes, not 'maybe'\n"},
         {"session: 'yes'\n", "f:1:10: 'session' takes yes or no, without quotes, not 'yes'\n"},
         {"hostname: a_b\n", "f:1:11: 'a_b'" HOST_RULE},
@@ -305,6 +310,10 @@ static const struct good {
          "root: host\nidentity: root\nnetwork: inherit\nsession: no\n"},
         {"root: empty\nidentity: self\nnetwork: none\nsession: true\nhostname: a.b-c\n",
          "root: empty\nidentity: self\nnetwork: none\nsession: yes\nhostname: a.b-c\n"},
+        {"network: uplink\n", "root: host\nidentity: self\nnetwork: uplink\nsession: no\n"},
+        {"network: {uplink: no}\n", "root: host\nidentity: self\nnetwork: none\nsession: no\n"},
+        {"network: {publish: [80, '*:1:2'], uplink: yes}\n",
+         "root: host\nidentity: self\nnetwork: {uplink: yes, publish: ['80:80', '*:1:2']}\nsession: no\n"},
         {"limits: {disk: 2048K}\n", "root: host\nidentity: self\nnetwork: inherit\nsession: no\nlimits: {disk: 2M}\n"},
         {"limits: {over: stop, memory: 512M, tasks: 20, cpu: 50, io: 200, files: 1024}\n",
          "root: host\nidentity: self\nnetwork: inherit\nsession: no\n"
@@ -442,7 +451,7 @@ static void random_environment(struct environment *e)
         e->root = (enum root_kind)below(3);
         if (e->root == ROOT_DIRECTORY)
                 e->root_path = random_path();
-        e->network = (enum network_kind)below(2);
+        e->network = (enum network_kind)below(3);
         e->session = below(2);
         for (unsigned grants = below(4); grants; grants--) {
                 cleanup_error struct error err = ERROR_INIT;

@@ -41,6 +41,33 @@ static const struct rule *slow_lookup(const struct view *view, const char *path)
         return best;
 }
 
+static void published_ports_are_read_and_written(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *word, *written;
+        } good[] = {{"80", "80:80"},         {"8080:80", "8080:80"},       {"127.0.0.1:8080:80", "8080:80"},
+                    {"*:80", "*:80:80"},     {"*:8080:80", "*:8080:80"},   {"[::1]:5353/udp", "[::1]:5353:5353/udp"},
+                    {"1:65535", "1:65535"}, {"192.0.2.1:1", "192.0.2.1:1:1"}, {"8080:80/tcp", "8080:80"}};
+        static const char *const bad[] = {"",       ":",        "0",          "65536",       "80:",         ":80",      "a:80",
+                                          "80:80:80:80", "::1:80:80", "[::1]80", "[127.0.0.1]:80", "80/sctp", "80/", "-1",
+                                          "80:81/udp",   "1:2/udp/udp", "[*]:80", "999.0.0.1:80", "000000080"};
+        struct publish p, again;
+        char word[PUBLISH_WORD];
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                assert_int_equal(publish_from_word(good[i].word, &p, &err), 0);
+                assert_string_equal(publish_to_word(&p, word), good[i].written);
+                assert_int_equal(publish_from_word(word, &again, &err), 0);
+                assert_memory_equal(&again.outer, &p.outer, sizeof p.outer);
+                assert_string_equal(again.address, p.address);
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                cleanup_error struct error err = ERROR_INIT;
+                assert_int_equal(publish_from_word(bad[i], &p, &err), -EINVAL);
+        }
+}
+
 static void lookup_agrees_with_the_oracle(void **state)
 {
         (void)state;
@@ -378,6 +405,7 @@ int main(void)
                 cmocka_unit_test(a_damaged_stamp_is_told),    cmocka_unit_test(lookup_agrees_with_the_oracle),
                 cmocka_unit_test(grants_there_and_back),      cmocka_unit_test(spans_and_times),
                 cmocka_unit_test(a_list_of_grants),           cmocka_unit_test(contradictions_are_refused),
+                cmocka_unit_test(published_ports_are_read_and_written),
                 cmocka_unit_test(names_are_checked),          cmocka_unit_test(records_come_back),
                 cmocka_unit_test(damaged_records_are_told),
         };

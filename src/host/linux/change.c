@@ -209,7 +209,8 @@ _Noreturn void reach_open(struct keep *k, const struct order *order)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         int fd = -1, result = 0;
         if (!order->value) {
-                fd = k->floor.fd[FLOOR_NET];
+                fd = k->birth->launch->plan->uplink ? openat(k->proc, "self/ns/net", O_RDONLY | O_CLOEXEC)
+                                                    : k->floor.fd[FLOOR_NET];
         } else {
                 result = boot_approach(k, &err);
                 if (result == 0)

@@ -48,7 +48,9 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
         *floor = FLOOR_NONE;
         if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0)
                 return error_sys(err, errno, "cannot let later changes of the view reach the programs");
-        bool network = birth->launch->plan->own_network, maps = birth_has_ids(birth);
+        const struct plan *plan = birth->launch->plan;
+        /* With an uplink it is init's, in which they are made. */
+        bool network = plan->own_network && !plan->uplink, maps = birth_has_ids(birth);
         int words[2], mapped[2] = {-1, -1};
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, words) < 0)
                 return error_sys(err, errno, "cannot make a socket pair");

@@ -11,6 +11,7 @@
 #include "host/linux/mirror.h"
 #include "host/linux/report.h"
 #include "host/linux/terminal.h"
+#include "host/linux/uplink.h"
 
 #include <poll.h>
 #include <string.h>
@@ -74,7 +75,7 @@ struct remains {
 static pid_t start_program(struct birth *birth, int terminal, struct error *err)
 {
         uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-        if (birth->launch->plan->own_network)
+        if (birth->launch->plan->own_network && !birth->launch->plan->uplink)
                 flags |= CLONE_NEWNET;
         int mapped[2] = {-1, -1};
         if (birth_has_ids(birth) && pipe2(mapped, O_CLOEXEC) < 0)
@@ -258,6 +259,23 @@ static void keep_only(const struct birth *birth, const struct workplace *w, cons
         }
 }
 
+/* Prepares the network that init was made with, and lets the paddock outside connect it. */
+static int raise_uplink(const struct birth *birth, struct error *err)
+{
+        if (!birth->launch->plan->uplink)
+                return 0;
+        int result = uplink_guard(err);
+        return result < 0 ? result : report_send(birth->socket, REPORT_UPLINK, 0, NULL, -1);
+}
+
+static void await_uplink(const struct birth *birth)
+{
+        struct report report;
+        uplink_resolver();
+        if (report_receive(birth->socket, &report, NULL) != 1 || report.type != REPORT_GO)
+                _exit(125); /* whoever failed has said why */
+}
+
 _Noreturn void init_main(struct birth *birth)
 {
         cleanup_error struct error err = ERROR_INIT;
@@ -272,11 +290,13 @@ _Noreturn void init_main(struct birth *birth)
         if (cgrouptree_enter(&birth->cgroups, &err) < 0)
                 give_up(birth, &err);
         if (birth->joining) {
-                if (join_view(&err) < 0)
+                if (join_view(&err) < 0 || raise_uplink(birth, &err) < 0)
                         give_up(birth, &err);
         } else {
                 if (enter_namespaces(birth, &w, &err) < 0)
                         forbidden(birth, &err);
+                if (raise_uplink(birth, &err) < 0)
+                        give_up(birth, &err);
                 if (launch->scratch && launch->state >= 0)
                         remains.parent = birth->superuser ? open_tree(AT_FDCWD, SUPERUSER_PARENT,
                                                                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
@@ -285,6 +305,8 @@ _Noreturn void init_main(struct birth *birth)
                         give_up(birth, &err);
         }
 
+        if (launch->plan->uplink)
+                await_uplink(birth);
         if (launch->keep)
                 keep_main(birth, &w);
         int terminal = -1, master = -1;

@@ -30,6 +30,7 @@ struct birth {
         int ours;                    /* outside: the other end */
         pid_t init;                  /* outside: init, once made */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */
+        int uplink;                  /* outside: uplink.h; -1: none */
         int *status;                 /* shared with it: how the program ended, -1 before */
         bool terminal;               /* the program gets a terminal of its own */
         bool foreground;             /* and has it from the start */
@@ -62,6 +63,7 @@ _Noreturn void init_main(struct birth *birth);
  * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: the
  * ids are the caller's own business) is where init says that it has mapped them. */
 int program_settle(struct birth *birth, int mapped, struct error *err);
+int program_loopback(struct error *err); /* the loopback interface of this network */
 int program_give_up_groups(const struct birth *birth, struct error *err);
 /* Keys and abstract sockets of the outer session are out of reach of this process and its children from now on. */
 int program_cut_off(struct error *err);

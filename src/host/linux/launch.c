@@ -10,6 +10,7 @@
 #include "host/linux/probe.h"
 #include "host/linux/report.h"
 #include "host/linux/subordinate.h"
+#include "host/linux/uplink.h"
 #include "host/linux/watch.h"
 
 #include <signal.h>
@@ -25,6 +26,7 @@
 static pid_t make_init(struct birth *birth, const int sockets[2], struct error *err)
 {
         uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | (birth->superuser ? 0 : CLONE_NEWNS) |
+                         (birth->launch->plan->uplink ? CLONE_NEWNET : 0) |
                          (birth->launch->keep ? CLONE_PARENT : 0);
         pid_t init = kernel_fork(flags);
         if (init == 0) {
@@ -59,7 +61,8 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
                         error_sys(&own, errno, "cannot join the running environment");
                 } else {
                         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* as in superuser_enter() */
-                        pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT);
+                        pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT |
+                                                 (launch->plan->uplink ? CLONE_NEWNET : 0));
                         if (init == 0) {
                                 close(sockets[0]);
                                 close(theirs);
@@ -144,6 +147,11 @@ int launch_init(struct birth *birth, struct error *err)
                 if (result == 0)
                         report_send(birth->ours, REPORT_GO, 0, NULL, -1);
         }
+        if (result == 0 && launch->plan->uplink) {
+                result = uplink_start(birth, err);
+                if (result == 0)
+                        report_send(birth->ours, REPORT_GO, 0, NULL, -1);
+        }
         return result;
 }
 
@@ -167,6 +175,7 @@ static int run(struct watch *w, struct birth *birth, struct error *err)
         while (waitpid(w->init, NULL, 0) < 0 && errno == EINTR)
                 ;
         terminal_drain(&w->terminal);
+        uplink_over(birth);
         if (result < 0 || w->failed)
                 return -err->code;
         return 0;
@@ -175,7 +184,10 @@ static int run(struct watch *w, struct birth *birth, struct error *err)
 int launch_prepare(struct birth *birth, struct superuser *superuser, struct error *err)
 {
         const struct launch *launch = birth->launch;
-        int result = cgrouptree_open(&birth->cgroups, launch->cgroup, err);
+        int result = launch->plan->uplink ? uplink_check(launch, err) : 0;
+        if (result < 0)
+                return result;
+        result = cgrouptree_open(&birth->cgroups, launch->cgroup, err);
         if (result < 0)
                 return result;
         if (launch->state >= 0 && fchdir(launch->state) < 0)
@@ -222,6 +234,7 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
                               .uid = geteuid(),
                               .gid = getegid(),
                               .parent = -1,
+                              .uplink = -1,
                               .status = shared,
                               .control = launch->join_control,
                               .terminal = w.terminal.outer >= 0,

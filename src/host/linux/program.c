@@ -98,7 +98,7 @@ static int scope_abstract_sockets(struct error *err)
         return 0;
 }
 
-static int bring_up_loopback(struct error *err)
+int program_loopback(struct error *err)
 {
         cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         struct ifreq request = {.ifr_name = "lo"};
@@ -143,7 +143,7 @@ int program_settle(struct birth *birth, int mapped, struct error *err)
         }
         if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
                 return error_sys(err, errno, "cannot set the host name %s", plan->hostname);
-        return plan->own_network ? bring_up_loopback(err) : 0;
+        return plan->own_network && !plan->uplink ? program_loopback(err) : 0;
 }
 
 /* A directory that every user may make files in. */

@@ -22,6 +22,7 @@ enum report_type {
         REPORT_SIGNAL, /* outside -> init: value: signal for the program alone */
         REPORT_SIGNAL_GROUP, /* the same for its process group */
         REPORT_ENDED, /* value: how the program ended, as waitpid() has it; only from an environment that lives on */
+        REPORT_UPLINK, /* init is in its namespaces, and waits for GO before a program gets an uplink */
         REPORT_FOREGROUND, /* outside -> init: the program's group may have the terminal, and continues */
 };
 

@@ -57,6 +57,7 @@ int host_start(const struct launch *launch, struct living *living, struct error 
                               .uid = geteuid(),
                               .gid = getegid(),
                               .parent = -1,
+                              .uplink = -1,
                               .control = -1,
                               .umask = umask(0)};
         watch_signals(&all);
