@@ -48,7 +48,12 @@ while True:
         if mode == socket.SOCK_STREAM:
             connection, _ = key.fileobj.accept()
             hit(address)
-            connection.sendall(answer)
+            connection.settimeout(0.5)
+            try:
+                connection.recv(100)  # what is not read makes the end of the connection a reset
+                connection.sendall(answer)
+            except OSError:
+                pass
             connection.close()
         else:
             data, whence = key.fileobj.recvfrom(2000)

@@ -72,8 +72,8 @@ EOF
 @test "uplink: a named environment, two runs of it at once, each with its own" {
         needs_uplink
         client
-        run bed sh -c '"$PADDOCK" run -n two --net uplink sh -c "touch first; while [ ! -e second ]; do sleep 0.05; done" &
-                until "$PADDOCK" run -n two --net uplink test -e first 2>/dev/null; do sleep 0.1; done
+        run bed sh -c '"$PADDOCK" run -n two --net uplink sh -c "touch first; for i in \$(seq 200); do [ ! -e second ] || break; sleep 0.05; done" &
+                for i in $(seq 50); do "$PADDOCK" run -n two --net uplink test -e first && break; sleep 0.1; done 2>/dev/null
                 "$PADDOCK" run -n two --net uplink python3 client.py tcp/198.51.100.7/8000
                 "$PADDOCK" run -n two --net uplink touch second; wait'
         expect_match world
@@ -97,7 +97,7 @@ EOF
         "$PADDOCK" show web >again.yaml
         "$PADDOCK" create -f again.yaml copy
         run bed sh -c '"$PADDOCK" start web
-                until "$PADDOCK" enter web test -e listening; do sleep 0.1; done
+                for i in $(seq 50); do "$PADDOCK" enter web test -e "$HOME/listening" && break; sleep 0.1; done 2>/dev/null
                 python3 client.py tcp/127.0.0.1/18090 udp/127.0.0.1/18092 tcp/::1/18091
                 python3 client.py tcp/192.0.2.2/18090
                 "$PADDOCK" enter web python3 client.py tcp/198.51.100.7/8000
@@ -118,7 +118,7 @@ EOF
                 'run: [[sh, -c, "cd; exec python3 server.py"]]' >web.yaml
         "$PADDOCK" create -f web.yaml web
         bed_root=1 run bed sh -c '"$PADDOCK" start web
-                until "$PADDOCK" enter web test -e "$HOME/listening"; do sleep 0.1; done
+                for i in $(seq 50); do "$PADDOCK" enter web test -e "$HOME/listening" && break; sleep 0.1; done 2>/dev/null
                 nsenter -t "$WORLD" -n python3 client.py tcp/192.0.2.2/18090 udp/192.0.2.2/18092 tcp/192.0.2.2/8090
                 "$PADDOCK" stop --now web'
         expect_status 0
@@ -194,7 +194,7 @@ EOF
         "$PADDOCK" create -f a.yaml a
         run bed sh -c 'left() { ps -e -o stat=,args= | grep -v "^Z" | grep -E "/usr/bin/pasta |paddock (run|start)" | grep -v grep; }
                 "$PADDOCK" run --net uplink sleep 30 & p=$!
-                until pgrep -f "^/usr/bin/pasta" >/dev/null && pgrep -x sleep -n >/dev/null; do sleep 0.05; done
+                for i in $(seq 100); do pgrep -f "^/usr/bin/pasta" >/dev/null && pgrep -f "^sleep 30" >/dev/null && break; sleep 0.05; done
                 kill -9 "$p"
                 for i in $(seq 50); do left >/dev/null || break; sleep 0.1; done
                 left && exit 1

@@ -173,3 +173,19 @@ unreached()
         sleep 0.2
         [ ! -s "$PLACE/said" ]
 }
+
+@test "sockets: with a network of its own, /proc tells nothing of the sockets outside, that of no process" {
+        served stream "@paddock-seen.$$"
+        grep -q "paddock-seen.$$" /proc/net/unix
+        for as in self root; do
+                # shellcheck disable=SC2016 # it is the shell inside that expands this
+                attack inside --as "$as" --net none sh -c 'cat /proc/[0-9]*/net/unix /proc/[0-9]*/task/*/net/unix | grep "$1"' sh "paddock-seen.$$"
+                held
+        done
+        printf 'network: none\n' >"$PLACE/none.yaml"
+        "$PADDOCK" create -f "$PLACE/none.yaml" none
+        "$PADDOCK" start none
+        attack "$PADDOCK" enter none sh -c 'cat /proc/[0-9]*/net/unix | grep "$1"' sh "paddock-seen.$$"
+        held
+        "$PADDOCK" stop --now none
+}

@@ -92,6 +92,9 @@ int floor_make(struct birth *birth, struct floor *floor, struct error *err)
                                    answer[0] ? answer + 1 : "the namespaces of the programs could not be made");
         if (result == 0)
                 result = open_all(child, floor, network, err);
+        /* Init lives in the network of its programs: what it says of that in /proc/1/net is read inside. */
+        if (result == 0 && network && setns(floor->fd[FLOOR_NET], CLONE_NEWNET) < 0)
+                result = error_sys(err, errno, "cannot enter the network of the programs");
         close(steal_fd(&ours));
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
                 ;

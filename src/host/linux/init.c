@@ -72,13 +72,23 @@ struct remains {
         const char *name;
 };
 
+/* Init lives in the network of its programs: what it says of that in /proc/1/net is read inside. */
+static int follow_network(pid_t program, struct error *err)
+{
+        cleanup_close int fd = (int)syscall(SYS_pidfd_open, program, 0);
+        if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+                return error_sys(err, errno, "cannot enter the network of the programs");
+        return 0;
+}
+
 static pid_t start_program(struct birth *birth, int terminal, struct error *err)
 {
         uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
         if (birth->launch->plan->own_network && !birth->launch->plan->uplink)
                 flags |= CLONE_NEWNET;
         int mapped[2] = {-1, -1};
-        if (birth_has_ids(birth) && pipe2(mapped, O_CLOEXEC) < 0)
+        bool follows = (flags & CLONE_NEWNET) && !birth_network(birth), waits = birth_has_ids(birth) || follows;
+        if (waits && pipe2(mapped, O_CLOEXEC) < 0)
                 return error_sys(err, errno, "cannot make a pipe");
         struct rlimit before;
         limits_tasks_begin(birth->launch, &before);
@@ -97,8 +107,11 @@ static pid_t start_program(struct birth *birth, int terminal, struct error *err)
                         error_remedy(err,
                                      "a limit on namespaces is reached: see user.max_user_namespaces and the others "
                                      "(sysctl), or too many environments lie inside each other (32)");
-        } else if (birth_has_ids(birth)) {
-                result = identity_map_same(program, err);
+        } else if (waits) {
+                if (birth_has_ids(birth))
+                        result = identity_map_same(program, err);
+                if (result == 0 && follows)
+                        result = follow_network(program, err);
                 if (result == 0 && write(mapped[1], "", 1) != 1)
                         result = error_sys(err, errno, "cannot start the program");
         }

@@ -31,6 +31,7 @@ struct birth {
         pid_t init;                  /* outside: init, once made */
         int parent;                  /* of a temporary environment's directory, for an ordinary user; -1: none */
         int uplink;                  /* outside: uplink.h; -1: none */
+        int mounts;                  /* outside, with an uplink: the main system's mount namespace */
         int *status;                 /* shared with it: how the program ended, -1 before */
         bool terminal;               /* the program gets a terminal of its own */
         bool foreground;             /* and has it from the start */
@@ -41,6 +42,14 @@ struct birth {
 static inline bool birth_has_ids(const struct birth *birth)
 {
         return birth->superuser || birth->launch->plan->root || birth->launch->system->ids_direct;
+}
+
+/* Is init made with a network of its own? That of the programs, with an uplink; an empty one, where it starts another
+ * process (lister.c) before there are programs whose network it could live in. */
+static inline bool birth_network(const struct birth *birth)
+{
+        const struct plan *plan = birth->launch->plan;
+        return plan->uplink || (plan->own_network && !birth->joining && plan_mirror(plan));
 }
 
 /* launch.c, outside: what has to be there before init, and then init. launch_init() leaves birth->init negative when
@@ -60,8 +69,8 @@ _Noreturn void init_main(struct birth *birth);
 
 /* program.c: parts of the way to a program, for those that start one in another order (attend.c).
  *
- * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: the
- * ids are the caller's own business) is where init says that it has mapped them. */
+ * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: nobody
+ * else has to do anything first) is where init says that it has done what was its business: the ids, and the network. */
 int program_settle(struct birth *birth, int mapped, struct error *err);
 int program_loopback(struct error *err); /* the loopback interface of this network */
 int program_give_up_groups(const struct birth *birth, struct error *err);

@@ -26,7 +26,7 @@
 static pid_t make_init(struct birth *birth, const int sockets[2], struct error *err)
 {
         uint64_t flags = CLONE_NEWUSER | CLONE_NEWPID | (birth->superuser ? 0 : CLONE_NEWNS) |
-                         (birth->launch->plan->uplink ? CLONE_NEWNET : 0) |
+                         (birth_network(birth) ? CLONE_NEWNET : 0) |
                          (birth->launch->keep ? CLONE_PARENT : 0);
         pid_t init = kernel_fork(flags);
         if (init == 0) {
@@ -62,7 +62,7 @@ static pid_t make_joining_init(struct birth *birth, const int sockets[2], struct
                 } else {
                         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* as in superuser_enter() */
                         pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_PARENT |
-                                                 (launch->plan->uplink ? CLONE_NEWNET : 0));
+                                                 (birth_network(birth) ? CLONE_NEWNET : 0));
                         if (init == 0) {
                                 close(sockets[0]);
                                 close(theirs);
@@ -184,7 +184,7 @@ static int run(struct watch *w, struct birth *birth, struct error *err)
 int launch_prepare(struct birth *birth, struct superuser *superuser, struct error *err)
 {
         const struct launch *launch = birth->launch;
-        int result = launch->plan->uplink ? uplink_check(launch, err) : 0;
+        int result = launch->plan->uplink ? uplink_check(birth, err) : 0;
         if (result < 0)
                 return result;
         result = cgrouptree_open(&birth->cgroups, launch->cgroup, err);

@@ -128,9 +128,9 @@ int program_settle(struct birth *birth, int mapped, struct error *err)
 {
         const struct plan *plan = birth->launch->plan;
         char go;
-        if (mapped >= 0) {
-                if (read(mapped, &go, 1) != 1)
-                        _exit(125); /* init says why */
+        if (mapped >= 0 && read(mapped, &go, 1) != 1)
+                _exit(125); /* init says why */
+        if (birth_has_ids(birth)) {
                 int result = program_give_up_groups(birth, err);
                 if (result < 0)
                         return result;

@@ -83,8 +83,9 @@ static int check_port(const struct publish *p, struct error *err)
         return result;
 }
 
-int uplink_check(const struct launch *launch, struct error *err)
+int uplink_check(struct birth *birth, struct error *err)
 {
+        const struct launch *launch = birth->launch;
         if (!pasta_path()) {
                 error_set(err, ENOENT, "cannot find pasta, which carries an uplink");
                 return error_remedy(err, NO_PASTA);
@@ -102,7 +103,9 @@ int uplink_check(const struct launch *launch, struct error *err)
                 if (result < 0)
                         return result;
         }
-        return 0;
+        /* Real root goes on in another, where the stage covers /dev. */
+        birth->mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        return birth->mounts < 0 ? error_sys(err, errno, "cannot open /proc/self/ns/mnt") : 0;
 }
 
 /* The words of its command line. */
@@ -297,6 +300,8 @@ static _Noreturn void become_keeper(const struct birth *birth, struct keeper *k,
         for (int fd = 0; fd <= 2; fd++)
                 dup2(null, fd);
         k->argv = pasta_words(birth->launch->plan);
+        if (birth->superuser && setns(birth->mounts, CLONE_NEWNS) < 0)
+                give_up(words, "cannot return to the main system's mounts");
         if (setns(user, CLONE_NEWUSER) < 0)
                 give_up(words, "cannot enter the environment's user namespace");
         if (birth_has_ids(birth) && ((void)setgroups(0, NULL), setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))

@@ -24,7 +24,7 @@
 #define UPLINK_RESOLVER "169.254.1.1"
 
 /* Outside, before anything is made: can there be an uplink, and are the published ports free? */
-int uplink_check(const struct launch *launch, struct error *err);
+int uplink_check(struct birth *birth, struct error *err);
 /* Outside, when init has its ids. Returns when programs inside can use it. birth->uplink is then a socket that ends when
  * nothing of it is left. */
 int uplink_start(struct birth *birth, struct error *err);
