@@ -138,6 +138,12 @@ int host_inside_range(const char *name, int place, int (*work)(void *context, in
                       struct error *err);
 /* As host_inside(), by a process of its own that has the ids of root's environments: really root has them anyway. */
 int host_with_ids(int (*work)(void *context, int owners), void *context, struct error *err);
+/* For the process of host_with_ids(): has `server` serve the file system in `file` on the open directory `directory`,
+ * seen by this process alone, which goes there. It is served until host_serve_disk_end(*pid), or until this process
+ * ends. ENOENT: there is no such server. */
+int host_serve_disk(int directory, const char *file, const char *server, const char *options, int *pid,
+                    struct error *err);
+void host_serve_disk_end(int pid);
 int host_owner(int owners, int dir, const char *name, unsigned *uid, unsigned *gid);
 
 /* A process of an environment, as outside sees it. */

@@ -14,6 +14,7 @@
 #include "base/tree.h"
 #include "host/host.h"
 #include "image/bundle.h"
+#include "image/disk.h"
 #include "image/manifest.h"
 #include "image/stream.h"
 #include "image/unpack.h"
@@ -234,6 +235,27 @@ static int lay_directory(struct work *w, const char *path)
         return result;
 }
 
+/* A file system in a file is served by a program, and read as a directory is. */
+static int lay_disk(struct work *w, const struct disk *disk)
+{
+        int pid = 0;
+        if (mkdirat(w->directory, "disk", 0700) < 0)
+                return error_sys(w->err, errno, "cannot make a directory");
+        cleanup_close int place = openat(w->directory, "disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int result = place < 0 ? error_sys(w->err, errno, "cannot make a directory")
+                               : host_serve_disk(place, w->import->source, disk->server, disk->options, &pid, w->err);
+        if (result == -ENOENT)
+                error_remedy(w->err, "as root, install the package %s", disk->package);
+        if (result < 0)
+                return result;
+        cleanup_free char *path = getcwd(NULL, 0); /* by name: the descriptor is of what lies below */
+        result = path ? lay_directory(w, path) : error_sys(w->err, errno, "cannot enter it");
+        host_serve_disk_end(pid);
+        if (result < 0)
+                error_context(w->err, "a file system of type %s", disk->kind);
+        return result;
+}
+
 static int lay_any(struct work *w)
 {
         const struct import *import = w->import;
@@ -247,8 +269,17 @@ static int lay_any(struct work *w)
                 fd = open(import->source, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return error_sys(w->err, errno, "cannot open it");
+        struct disk disk;
+        int result = disk_look(fd, &disk, w->err);
+        if (result > 0 && (import->fd >= 0 || strcmp(import->source, "-") == 0))
+                result = error_set(w->err, ESPIPE,
+                                   "a file system is read from a file, and this comes through a descriptor");
+        if (result) {
+                close(fd);
+                return result < 0 ? result : lay_disk(w, &disk);
+        }
         struct stream stream;
-        int result = stream_open(&stream, fd, w->err);
+        result = stream_open(&stream, fd, w->err);
         if (result < 0)
                 return result;
         result = lay_archive(w, stream.file);
@@ -272,6 +303,8 @@ static int work_inside(void *context, int owners)
         int result = lay_any(w);
         if (result == 0)
                 result = tree_remove(w->directory, "bundle", &err);
+        if (result == 0)
+                result = tree_remove(w->directory, "disk", &err);
         if (result == 0)
                 result = write_manifest(w);
         if (result < 0) {

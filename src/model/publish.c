@@ -15,7 +15,8 @@ static int malformed(const char *word, const char *why, struct error *err)
 {
         cleanup_free char *shown = text_escape(word);
         error_set(err, EINVAL, "'%s' publishes no port: %s", shown, why);
-        return error_remedy(err, "it takes the form [ADDRESS:]PORT[:INSIDE][/udp], as 8080:80, *:8080:80 or [::1]:5353/udp");
+        return error_remedy(err,
+                            "it takes the form [ADDRESS:]PORT[:INSIDE][/udp], as 8080:80, *:8080:80 or [::1]:5353/udp");
 }
 
 /* Takes a port from the end of `text`, after its last colon if there is one, and cuts it off. */
@@ -60,8 +61,10 @@ int publish_from_word(const char *word, struct publish *p, struct error *err)
         else if (!take_port(text, &p->outer))
                 return malformed(word, "a port is a number from 1 to 65535", err);
         if (p->udp && p->outer != p->inner)
-                return malformed(word, "a udp port has the same number inside and outside (older versions of pasta lose "
-                                       "the answers otherwise)", err);
+                return malformed(word,
+                                 "a udp port has the same number inside and outside (older versions of pasta lose "
+                                 "the answers otherwise)",
+                                 err);
         size_t length = strlen(text);
         if (!length)
                 return 0;

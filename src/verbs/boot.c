@@ -79,7 +79,8 @@ static char *name_after(const char *path)
         cleanup_free char *clean = path_clean("/", path);
         char *name = memory_string(path_name(clean));
         static const char *const ends[] = {".tar",     ".tar.gz",  ".tgz", ".tar.xz", ".txz",
-                                           ".tar.zst", ".tar.bz2", ".oci", NULL};
+                                           ".tar.zst", ".tar.bz2", ".oci",
+                                           ".squashfs", ".sqsh", ".ext4", ".ext2", ".img", NULL};
         size_t length = strlen(name);
         for (const char *const *end = ends; *end; end++)
                 if (length > strlen(*end) && strcmp(name + length - strlen(*end), *end) == 0) {

@@ -27,8 +27,8 @@
 #define RESTART_TIME 10  /* seconds */
 
 #define NO_PASTA                                                                                                       \
-        "as root, install the package passt (Debian 12, Ubuntu 22.10, Fedora and later have it), or use --net none or "  \
-        "--net inherit"
+        "as root, install the package passt (Debian 12, Ubuntu 22.10, Fedora and later have it), or use --net none "   \
+        "or --net inherit"
 
 static const char *pasta_path(void)
 {
@@ -49,13 +49,15 @@ static int try_port(const struct publish *p)
         if (!all)
                 inet_pton(is_six ? AF_INET6 : AF_INET, p->address,
                           is_six ? (void *)&six.sin6_addr : (void *)&four.sin_addr);
-        cleanup_close int fd = socket(is_six ? AF_INET6 : AF_INET, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+        int family = is_six ? AF_INET6 : AF_INET, type = p->udp ? SOCK_DGRAM : SOCK_STREAM;
+        cleanup_close int fd = socket(family, type | SOCK_CLOEXEC, 0);
         int yes = 1;
         if (fd < 0)
                 return -errno;
         if (!p->udp) /* as pasta does: connections that have ended do not hold the port */
                 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        if (bind(fd, is_six ? (struct sockaddr *)&six : (struct sockaddr *)&four, is_six ? sizeof six : sizeof four) < 0)
+        const struct sockaddr *address = is_six ? (struct sockaddr *)&six : (struct sockaddr *)&four;
+        if (bind(fd, address, is_six ? sizeof six : sizeof four) < 0)
                 return -errno;
         return !p->udp && listen(fd, 1) < 0 ? -errno : 0;
 }
@@ -73,7 +75,8 @@ static int check_port(const struct publish *p, struct error *err)
         const char *where = strcmp(p->address, "*") == 0 ? "this machine" : p->address;
         error_sys(err, -result, "cannot publish %s port %u of %s", kind, p->outer, where);
         if (result == -EADDRINUSE)
-                return error_remedy(err, "another program listens there: choose another port outside, as --publish %u:%u",
+                return error_remedy(err,
+                                    "another program listens there: choose another port outside, as --publish %u:%u",
                                     p->outer < 55000 ? p->outer + 10000 : p->outer - 10000, p->inner);
         if (result == -EACCES)
                 return error_remedy(err, "ordinary users get ports from 1024 on (sysctl "
@@ -93,10 +96,11 @@ int uplink_check(struct birth *birth, struct error *err)
         if (access(TUN, R_OK | W_OK) < 0) {
                 bool missing = errno == ENOENT;
                 error_sys(err, errno, "cannot open " TUN ", which an uplink needs");
-                return error_remedy(err, missing ? "as root: modprobe tun; in a container or an environment: let it have "
-                                                   "the device " TUN
-                                                 : "as root: chmod 666 " TUN " (distributions have it so); `paddock "
-                                                   "doctor` tells more");
+                return error_remedy(err, "%s",
+                                    missing ? "as root: modprobe tun; in a container or an environment: let it have "
+                                              "the device " TUN
+                                            : "as root: chmod 666 " TUN " (distributions have it so); `paddock doctor` "
+                                              "tells more");
         }
         for (size_t i = 0; i < launch->plan->publish.count; i++) {
                 int result = check_port(&launch->plan->publish.items[i], err);
@@ -111,8 +115,8 @@ int uplink_check(struct birth *birth, struct error *err)
 /* The words of its command line. */
 static char **pasta_words(const struct plan *plan)
 {
-        static const char *const always[] = {"--quiet", "--config-net", "--netns-only", "--no-map-gw", "-T", "none", "-U",
-                                             "none", "--dns-forward", UPLINK_RESOLVER};
+        static const char *const always[] = {"--quiet", "--config-net", "--netns-only", "--no-map-gw", "-T", "none",
+                                             "-U", "none", "--dns-forward", UPLINK_RESOLVER};
         char **argv = NULL;
         size_t count = 0, capacity = 0;
         *vector_add(argv, count, capacity) = (char *)pasta_path();
@@ -146,8 +150,8 @@ struct keeper {
         int words, init, network, signals;
 };
 
-/* In a child of the keeper: stands in the network, so that pasta finds it by a name, and has no power, so that pasta, which
- * has less than init, may look at it. Says what it is called. */
+/* In a child of the keeper: stands in the network, so that pasta finds it by a name, and has no power, so that pasta,
+ * which has less than init, may look at it. Says what it is called. */
 static _Noreturn void hold(int network, int words)
 {
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -258,8 +258,10 @@ void uplink_resolver(void)
         cleanup_close int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
         if (target < 0 || context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
                 return;
-        cleanup_close int tree = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-        cleanup_close int file = tree < 0 ? -1 : openat(tree, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        cleanup_close int tree =
+                fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        cleanup_close int file =
+                tree < 0 ? -1 : openat(tree, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (file < 0 || write(file, text, sizeof text - 1) < 0)
                 return;
         cleanup_close int one = open_tree(tree, "resolv.conf", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
