@@ -103,6 +103,9 @@ static int stop(struct store *store, const char *name, const struct request *r, 
         if (result < 0 && result != -EPIPE) /* killed meanwhile: then everything ends as well */
                 return error_context(err, "environment '%s'", name);
         error_clear(err);
+        uint64_t overdue = 0;
+        if (result > 0 && message_get_number(&c.answer, TAG_OVERDUE, &overdue) && overdue)
+                fprintf(stderr, "paddock: '%s' did not end within the grace, and was killed\n", name);
         return await_end(store, name, 5000, err);
 }
 

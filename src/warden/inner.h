@@ -110,6 +110,8 @@ struct warden {
         size_t ending_count, ending_capacity;
         struct asker *waiters; /* and for the programs of `run:` */
         size_t waiter_count, waiter_capacity;
+        bool at_once; /* it was killed because that was asked for */
+        bool overdue; /* the grace ran out, and everything was killed */
         bool stopping, waits; /* waits: for BEGIN, until `begin_by` */
         int64_t begin_by;
         int64_t deadline; /* of the grace */

@@ -105,6 +105,7 @@ enum message_tag {
         TAG_ROWS = 64,     /* number: of a terminal */
         TAG_COLUMNS = 65,  /* number */
         TAG_PARTS = 68,    /* number: enum channel_bring, of a channel */
+        TAG_OVERDUE = 70,  /* number: 1 when it did not end within the grace, and was killed */
         TAG_SOURCE = 51,   /* text, several times: what a rule answers from */
 };
 

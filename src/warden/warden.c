@@ -154,6 +154,7 @@ void warden_stop(struct warden *w, int64_t grace)
                 warden_tell(w, m);
         }
         w->stopping = true;
+        w->at_once |= grace == 0;
         if (grace == 0)
                 kill(w->init, SIGKILL); /* with it the kernel ends everything inside, however fast that multiplies */
 }
@@ -219,6 +220,18 @@ static void lose_starter(struct warden *w)
         warden_stop(w, 0);
 }
 
+/* What was asked to end in order has not: for the log, the console, and who asked. */
+static void tell_overdue(struct warden *w)
+{
+        static const char line[] = "[it did not end within the grace, and was killed]";
+        if (w->overdue || w->at_once)
+                return;
+        w->overdue = true;
+        log_line(&w->log, "paddock", line, sizeof line - 1);
+        if (w->console)
+                console_line(w, "\r\n[paddock: it did not end within the grace, and was killed]\r\n");
+}
+
 /* One turn: waits, and does what is to be done. Returns false when init has ended. */
 static bool turn(struct warden *w)
 {
@@ -278,6 +291,7 @@ static bool turn(struct warden *w)
         limits_due(w, now);
         grants_due(w->grants, now);
         if (w->stopping && now >= w->deadline) {
+                tell_overdue(w);
                 kill(w->init, SIGKILL);
                 w->deadline = now + 1000;
         }
@@ -316,10 +330,14 @@ static void end(struct warden *w, bool asked)
         unlinkat(w->directory, "control", 0);
         close(w->lock); /* before those who wait for the end are told */
         int over;
-        sessions_programs_over(w, &over);
+        /* A system that was killed has not ended in order, whatever it would have said. */
+        if (!sessions_programs_over(w, &over) && w->console && (w->overdue || w->at_once))
+                over = (128 + SIGKILL) << 8;
         for (size_t i = 0; i < w->ending_count; i++) {
                 struct message_out *m = warden_answer(w, w->endings[i].asker, w->endings[i].type, 0);
                 message_number(m, TAG_STATUS, (uint64_t)over);
+                if (w->overdue)
+                        message_number(m, TAG_OVERDUE, 1);
                 warden_send(w, w->endings[i].asker, m);
         }
         for (size_t i = 0; i < w->waiter_count; i++) {

@@ -66,11 +66,17 @@ teardown() { end_boots; }
         "$PADDOCK" stop barn
         run console barn
         expect_match 'the barn sleeps'
-        run boot --detach -n hang barn -- /bin/sh -c 'trap "" TERM HUP INT; echo hanging; while :; do sleep 1; done'
+        start "$PADDOCK" boot -n hang barn -- /bin/sh -c 'trap "" TERM HUP INT; echo hanging; while :; do sleep 1; done' \
+                >console </dev/null
         eventually said hang hanging
         before=$SECONDS
-        "$PADDOCK" stop --grace 1 hang
+        run -0 "$PADDOCK" stop --grace 1 hang
+        expect_match "'hang' did not end within the grace, and was killed"
         [ $((SECONDS - before)) -lt 8 ]
+        ends_with 137
+        grep -q 'did not end within the grace' console
+        run -0 "$PADDOCK" logs hang
+        expect_match 'did not end within the grace'
         stopped_now hang
 }
 

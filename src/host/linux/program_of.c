@@ -49,7 +49,11 @@ int host_look_for_program(const char *tree, const char *program, char **file, st
         if (root < 0)
                 return error_sys(err, errno, "cannot open %s", tree);
         struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-        cleanup_close int found = (int)syscall(SYS_openat2, root, program, &how, sizeof how);
+        int opened; /* EAGAIN: something was mounted or renamed anywhere while a ".." of a link was followed */
+        for (int tries = 0; (opened = (int)syscall(SYS_openat2, root, program, &how, sizeof how)) < 0 && errno == EAGAIN;)
+                if (++tries == 1000)
+                        break;
+        cleanup_close int found = opened;
         struct stat st;
         if (found < 0 || fstat(found, &st) < 0)
                 return -errno;
