@@ -338,6 +338,7 @@ static const struct key {
         {"identity", read_identity},
         {"view", read_view},
         {"network", parser_network},
+        {"sockets", parser_sockets},
         {"session", read_session},
         {"hostname", read_hostname},
         {"run", parser_run},

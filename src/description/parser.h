@@ -52,6 +52,7 @@ void parser_network(struct parser *p, const struct node *value);
 
 /* limits.c: the map of `limits:`. */
 void parser_limits(struct parser *p, const struct node *value);
+void parser_sockets(struct parser *p, const struct node *value);
 
 /* load.c: the content of a file ("-": standard input), and the directory that its relative names start from. */
 int description_read(const char *file, struct text *content, char **directory, struct error *err);

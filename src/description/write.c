@@ -187,6 +187,32 @@ static void add_grant(struct text *t, const struct grant *g)
         text_add(t, "}\n");
 }
 
+static void add_list(struct text *t, const char *word, char *const *items, size_t count)
+{
+        text_addf(t, "%s: [", word);
+        for (size_t i = 0; i < count; i++) {
+                text_add(t, i ? ", " : "");
+                add_string(t, items[i]);
+        }
+        text_add(t, "]");
+}
+
+static void add_sockets(struct text *t, const struct served *s)
+{
+        size_t words = 0;
+        if (!served_is(s))
+                return;
+        text_add(t, "sockets: {");
+        while (s->server && s->server[words])
+                words++;
+        add_list(t, s->server ? "serve" : "allow", s->server ? s->server : s->allow, s->server ? words : s->allow_count);
+        if (s->resolver) {
+                text_add(t, ", resolver: ");
+                add_string(t, s->resolver);
+        }
+        text_add(t, "}\n");
+}
+
 char *description_write(const struct environment *e)
 {
         struct text t = {0};
@@ -219,6 +245,7 @@ char *description_write(const struct environment *e)
         } else {
                 text_addf(&t, "network: %s\n", network_word(e->network));
         }
+        add_sockets(&t, &e->sockets);
         text_addf(&t, "session: %s\n", e->session ? "yes" : "no");
         if (e->hostname) {
                 text_add(&t, "hostname: ");

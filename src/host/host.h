@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/limits.h"
+#include "model/served.h"
 #include "model/stamp.h"
 #include "plan/plan.h"
 #include "plan/system.h"
@@ -67,6 +68,7 @@ struct launch {
         bool keep;               /* no program: the environment lives until it is told to end (living.h) */
         const struct limits *limits; /* NULL: none */
         const char *cgroup;      /* of host_limits_prepare(), or NULL */
+        const struct served *sockets; /* a server answers them; NULL: the kernel */
         bool scratch;            /* the directory `state` vanishes with the environment */
         const char *scratch_name; /* its name in its parent */
         const struct system *system; /* what the plan was made on */

@@ -201,6 +201,7 @@ void environment_copy(struct environment *to, const struct environment *from)
                 environment_add_program(to, p->name, (const char *const *)p->argv, argc, p->restart, &never);
         }
         grant_list_copy(&to->grants, &from->grants);
+        served_copy(&to->sockets, &from->sockets);
         copy_init(to, from);
 }
 
@@ -239,5 +240,6 @@ void environment_clear(struct environment *environment)
                 free(environment->init[i]);
         free(environment->init);
         grant_list_clear(&environment->grants);
+        served_clear(&environment->sockets);
         *environment = (struct environment){0};
 }

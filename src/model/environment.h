@@ -9,6 +9,7 @@
 #include "model/grant.h"
 #include "model/limits.h"
 #include "model/publish.h"
+#include "model/served.h"
 #include "model/view.h"
 
 #include <stdbool.h>
@@ -54,6 +55,7 @@ struct environment {
         struct publish_list publish; /* NETWORK_UPLINK */
         bool session;   /* the session's sockets (bus, agents, display) and abstract sockets are shared */
         char *hostname; /* NULL: as outside */
+        struct served sockets; /* its connections are answered by a server: the network is its own then */
         struct limits limits;
         bool memory;    /* an unnamed environment keeps its layer in memory instead of on disk */
         struct view view;

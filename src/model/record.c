@@ -46,6 +46,15 @@ char *environment_to_record(const struct environment *e)
                 line(&t, "session", "yes");
         if (e->hostname)
                 line(&t, "hostname", e->hostname);
+        for (size_t i = 0; i < e->sockets.allow_count; i++)
+                line(&t, "sockets-allow", e->sockets.allow[i]);
+        for (size_t n = 0; e->sockets.server && e->sockets.server[n]; n++) {
+                text_add(&t, n ? "\t" : "sockets-serve\t");
+                text_add_escaped(&t, e->sockets.server[n]);
+        }
+        text_add(&t, e->sockets.server ? "\n" : "");
+        if (e->sockets.resolver)
+                line(&t, "sockets-resolver", e->sockets.resolver);
         for (int kind = 0; kind < LIMIT_COUNT; kind++) {
                 char value[LIMIT_VALUE];
                 if (e->limits.value[kind])
@@ -122,6 +131,12 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                 return 0;
         } else if (n >= 2 && strcmp(f[0], "init") == 0 && !e->init) {
                 return environment_set_init(e, (const char *const *)f + 1, (size_t)n - 1, err);
+        } else if (n == 2 && strcmp(f[0], "sockets-allow") == 0) {
+                return served_allow(&e->sockets, f[1], err);
+        } else if (n >= 2 && strcmp(f[0], "sockets-serve") == 0) {
+                return served_by(&e->sockets, (const char *const *)f + 1, (size_t)n - 1, err);
+        } else if (n == 2 && strcmp(f[0], "sockets-resolver") == 0) {
+                return served_resolver(&e->sockets, f[1], err);
         } else if (n >= 2 && strcmp(f[0], "grant") == 0) {
                 cleanup_grant struct grant grant;
                 int result = grant_from_fields(&grant, f + 1, (size_t)n - 1, err);

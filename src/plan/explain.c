@@ -73,7 +73,8 @@ char *plan_explain(const struct plan *plan, const struct environment *e)
         text_addf(&t, "namespaces   user, mount, pid, ipc, uts%s; a second user and mount namespace locks the view\n",
                   plan->own_network ? ", net" : "");
         text_addf(&t, "network      %s\n",
-                  plan->uplink        ? "own: reaches outside through pasta, the main system's loopback not"
+                  plan->served        ? "own; connections that lead out, and names, are put to a server"
+                  : plan->uplink      ? "own: reaches outside through pasta, the main system's loopback not"
                   : plan->own_network ? "own: loopback only"
                                       : "inherited");
         for (size_t i = 0; i < plan->publish.count; i++) {

@@ -76,6 +76,7 @@ struct plan {
         bool own_network;
         bool uplink;    /* and that reaches outside, with these ports published */
         struct publish_list publish;
+        bool served;    /* what leads out of it is put to a server */
         bool session;   /* abstract sockets of the main system stay reachable */
         char *hostname;
         bool superuser; /* ids are a range of unused ones */

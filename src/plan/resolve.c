@@ -419,8 +419,14 @@ static void describe_ids(struct resolver *r)
 int plan_resolve(struct plan *plan, const struct environment *e, const struct system *system, struct slots *slots,
                  struct error *err)
 {
-        *plan = (struct plan){.own_network = e->network != NETWORK_INHERIT,
+        if (e->network == NETWORK_UPLINK && served_is(&e->sockets)) {
+                *plan = (struct plan){0};
+                error_set(err, EINVAL, "an uplink leads past the server that is to answer connections");
+                return error_remedy(err, "leave `network: uplink` (--net uplink) or `sockets:` (--allow) out");
+        }
+        *plan = (struct plan){.own_network = e->network != NETWORK_INHERIT || served_is(&e->sockets),
                               .uplink = e->network == NETWORK_UPLINK,
+                              .served = served_is(&e->sockets),
                               .session = e->session,
                               .hostname = e->hostname ? memory_string(e->hostname) : NULL,
                               .superuser = system->superuser,

@@ -175,7 +175,7 @@ int granted(struct request *r, struct environment *e)
         bool fresh = !r->name;
         int result = 0, status = EXIT_PADDOCK;
         if (!fresh && (r->options.view.count || r->options.root != ROOT_HOST || r->options.network_given ||
-                       r->options.publish.count || r->options.session || r->options.hostname)) {
+                       r->options.publish.count || served_is(&r->options.sockets) || r->options.session || r->options.hostname)) {
                 result = error_set(&err, EINVAL,
                                    "environment '%s' is started as it is described, and --grant is the only option "
                                    "beside that",

@@ -165,6 +165,9 @@ int option_apply(struct environment *e, int key, const char *arg, const char *cw
                         return result;
                 break;
         }
+        case OPTION_ALLOW:
+                result = served_allow(&e->sockets, arg, err);
+                break;
         case OPTION_SESSION:
                 e->session = true;
                 break;

@@ -9,7 +9,7 @@
 enum {
         OPTION_PRIVATE = 0x100, OPTION_MIRROR, OPTION_SHARE, OPTION_EMPTY, OPTION_HIDE, OPTION_FROM, OPTION_UNION,
         OPTION_NET, OPTION_SESSION, OPTION_HOSTNAME, OPTION_ROOT, OPTION_AS, OPTION_LIMIT, OPTION_GRANT,
-        OPTION_PUBLISH,
+        OPTION_PUBLISH, OPTION_ALLOW,
 };
 
 #define OPTION_IDENTITY {"as", OPTION_AS, "self|root", 0, "who one is inside (self)", 2}
@@ -32,6 +32,7 @@ enum {
                 {"grant", OPTION_GRANT, "PATH[:ro|:rw]", 0, "a revocable right on PATH outside (ro)", 1},              \
                 {"root", OPTION_ROOT, "host|empty|IMAGE|DIR", 0, "what the rules lie on (host)", 2}, OPTION_IDENTITY,  \
                 OPTIONS_NETWORK("inherit"),                                                                            \
+                {"allow", OPTION_ALLOW, "HOST[:PORT]", 0, "only such connections lead out of a network of its own", 2}, \
                 {"session", OPTION_SESSION, NULL, 0, "share the session's sockets: bus, agents, display", 2},          \
                 {"hostname", OPTION_HOSTNAME, "NAME", 0, "host name inside", 2},                                       \
         {                                                                                                              \

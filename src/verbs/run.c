@@ -30,6 +30,10 @@ static int override(struct environment *e, const struct environment *with, struc
                 if (result < 0)
                         return result;
         }
+        if (served_is(&with->sockets)) {
+                served_clear(&e->sockets);
+                served_copy(&e->sockets, &with->sockets);
+        }
         e->session |= with->session;
         if (with->hostname) {
                 free(e->hostname);
@@ -209,7 +213,8 @@ static int plan_and_run(struct request *r, struct session *s, const struct envir
                                 .scratch_name = s->scratch ? s->scratch : "memory", .system = &system,
                                 .join_user = s->join_user, .join_mount = s->join_mount, .join_control = s->join_control,
                                 .ready = s->name ? session_ready : NULL, .over = session_over,
-                                .limits = &e->limits, .cgroup = h->cgroup, .context = s};
+                                .limits = &e->limits, .cgroup = h->cgroup, .context = s,
+                                .sockets = served_is(&e->sockets) ? &e->sockets : NULL};
         struct watch_size watch = WATCH_NONE;
         uint64_t memory = limits_watched(h, e);
         bool disk = e->limits.value[LIMIT_DISK] && s->directory >= 0 && s->join_user < 0;

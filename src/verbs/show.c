@@ -211,6 +211,17 @@ static json_t *environment_of(const struct environment *e, const struct limit_he
                 json_array_append_new(published, json_string(publish_to_word(&e->publish.items[i], word)));
         }
         json_object_set_new(value, "publish", published);
+        if (served_is(&e->sockets)) {
+                json_t *sockets = json_object(), *list = json_array();
+                for (size_t i = 0; i < e->sockets.allow_count; i++)
+                        json_array_append_new(list, json_name(e->sockets.allow[i]));
+                for (size_t i = 0; e->sockets.server && e->sockets.server[i]; i++)
+                        json_array_append_new(list, json_name(e->sockets.server[i]));
+                json_object_set_new(sockets, e->sockets.server ? "serve" : "allow", list);
+                if (e->sockets.resolver)
+                        json_object_set_new(sockets, "resolver", json_name(e->sockets.resolver));
+                json_object_set_new(value, "sockets", sockets);
+        }
         json_object_set_new(value, "session", json_boolean(e->session));
         if (e->hostname)
                 json_object_set_new(value, "hostname", json_name(e->hostname));

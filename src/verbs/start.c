@@ -117,6 +117,7 @@ static int make(struct session *s, const char *name, int to_warden, const struct
                                 .system = &system,
                                 .limits = &e.limits,
                                 .cgroup = holding->cgroup,
+                                .sockets = served_is(&e.sockets) ? &e.sockets : NULL,
                                 .join_user = -1,
                                 .join_mount = -1,
                                 .join_control = -1,

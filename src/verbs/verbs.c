@@ -57,6 +57,8 @@ static const struct verb {
         {"export", verb_export, "write a whole environment into one file"},
         {"import", verb_import, "restore an environment from such a file"},
         {"gc", verb_gc, "remove layers that nothing holds any more"},
+        {"servers", verb_servers, "show who answers the roles of an environment"},
+        {"serve", verb_serve, "let a program answer a role of a running environment"},
         {"boot", verb_boot, "start another system beside this one"},
         {"channel", verb_channel, "link a running environment with the outside, or with another one"},
         {"console", verb_console, "look at the console of such a system, and type on it"},

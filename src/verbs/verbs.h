@@ -74,6 +74,8 @@ int verb_reset(int argc, char **argv);
 int verb_clone(int argc, char **argv);
 int verb_boot(int argc, char **argv);
 int verb_console(int argc, char **argv);
+int verb_servers(int argc, char **argv);
+int verb_serve(int argc, char **argv);
 int verb_channel(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_gc(int argc, char **argv);

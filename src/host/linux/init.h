@@ -26,6 +26,7 @@ struct birth {
         unsigned uid, gid, umask;
         int control;                 /* to the server of the mirror, or -1 */
         int socket;                  /* to the paddock outside */
+        int traps;                   /* to the supervisor of calls, or -1 */
         struct cgrouptree cgroups;
         int ours;                    /* outside: the other end */
         pid_t init;                  /* outside: init, once made */

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "host/linux/idle.h"
 #include "host/linux/kernel.h"
+#include "host/linux/trap.h"
 #include "host/linux/mirror.h"
 #include "host/linux/pass.h"
 #include "host/linux/report.h"
@@ -265,7 +266,7 @@ _Noreturn void keep_main(struct birth *birth, struct workplace *w)
         /* Before the first fork, so that all programs are in one domain and may signal each other. */
         if (!birth->launch->plan->session && program_cut_off(&err) < 0)
                 give_up(birth, &err);
-        if (floor_make(birth, &k.floor, &err) < 0)
+        if (floor_make(birth, &k.floor, &err) < 0 || (birth->traps >= 0 && trap_calls(birth, &err) < 0))
                 give_up(birth, &err);
         sigset_t children;
         sigemptyset(&children);

@@ -10,6 +10,7 @@
 #include "host/linux/probe.h"
 #include "host/linux/report.h"
 #include "host/linux/subordinate.h"
+#include "host/linux/trap.h"
 #include "host/linux/uplink.h"
 #include "host/linux/watch.h"
 
@@ -132,6 +133,8 @@ int launch_init(struct birth *birth, struct error *err)
         birth->init = birth->joining ? make_joining_init(birth, sockets, err) : make_init(birth, sockets, err);
         close(sockets[1]);
         cgrouptree_close(&birth->cgroups);
+        if (birth->traps >= 0) /* the programs' alone: the supervisor sees their end */
+                close(birth->traps);
         if (birth->control >= 0 && !birth->joining) /* init's alone: the server sees its end */
                 close(birth->control);
         if (birth->init < 0)
@@ -203,7 +206,9 @@ int launch_prepare(struct birth *birth, struct superuser *superuser, struct erro
         } else if (launch->plan->superuser) {
                 birth->superuser = superuser; /* only says that ids are mapped by init */
         }
-        if (result == 0 && !birth->joining && plan_mirror(launch->plan))
+        if (result == 0 && launch->sockets)
+                result = birth->traps = trap_start(launch, err);
+        if (result >= 0 && !birth->joining && plan_mirror(launch->plan))
                 result = birth->control = mirror_start(launch, launch->state, err);
         return result > 0 ? 0 : result;
 }
@@ -237,6 +242,7 @@ int host_run(const struct launch *launch, struct outcome *outcome, struct error 
                               .uplink = -1,
                               .status = shared,
                               .control = launch->join_control,
+                              .traps = -1,
                               .terminal = w.terminal.outer >= 0,
                               .joining = launch->join_user >= 0};
         /* In a pipeline the terminal is only taken when the program asks for it. */

@@ -11,13 +11,14 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "host/linux/abi.h"
 #include "host/linux/identity.h"
 #include "host/linux/kernel.h"
 #include "host/linux/limits.h"
 #include "host/linux/report.h"
+#include "host/linux/trap.h"
 
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -33,26 +34,6 @@ static _Noreturn void give_up(const struct birth *birth, int exit_code, const st
         _exit(exit_code);
 }
 
-/* The second ABI of this processor: its number for seccomp, and its numbers of keyctl, add_key and request_key (the
- * kernel's arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with a bit. */
-#if defined __x86_64__
-#define NATIVE_ABI AUDIT_ARCH_X86_64
-#define SECOND_ABI AUDIT_ARCH_I386
-#define SECOND_KEYCTL 288
-#define SECOND_ADD_KEY 286
-#define SECOND_REQUEST_KEY 287
-#define CALL_MASK 0xBFFFFFFFu
-#elif defined __aarch64__
-#define NATIVE_ABI AUDIT_ARCH_AARCH64
-#define SECOND_ABI AUDIT_ARCH_ARM
-#define SECOND_KEYCTL 311
-#define SECOND_ADD_KEY 309
-#define SECOND_REQUEST_KEY 310
-#define CALL_MASK 0xFFFFFFFFu
-#else
-#error "the key calls of this processor's ABIs are to be listed here"
-#endif
-
 /* The key calls are refused, as if this kernel had none. A session keyring of its own would not be enough: keys of the
  * user's other keyrings (Kerberos tickets, disk keys) are listed in /proc/keys and answer to whoever has the user's
  * id. */
@@ -60,17 +41,17 @@ static int refuse_keys(struct error *err)
 {
         struct sock_filter filter[] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_ABI, 6, 0),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ABI, 0, 9),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ABI_SECOND, 6, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ABI_NATIVE, 0, 9),
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                BPF_STMT(BPF_ALU | BPF_AND | BPF_K, CALL_MASK),
+                BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ABI_CALL_MASK),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 6, 0),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_add_key, 5, 0),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 4, 5),
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_KEYCTL, 2, 0),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_ADD_KEY, 1, 0),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SECOND_REQUEST_KEY, 0, 1),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ABI_SECOND_KEYCTL, 2, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ABI_SECOND_ADD_KEY, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ABI_SECOND_REQUEST_KEY, 0, 1),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         };
@@ -143,7 +124,8 @@ int program_settle(struct birth *birth, int mapped, struct error *err)
         }
         if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
                 return error_sys(err, errno, "cannot set the host name %s", plan->hostname);
-        return plan->own_network && !plan->uplink ? program_loopback(err) : 0;
+        int result = plan->own_network && !plan->uplink ? program_loopback(err) : 0;
+        return result == 0 && birth->traps >= 0 ? trap_network(birth, err) : result;
 }
 
 /* A directory that every user may make files in. */
@@ -253,7 +235,8 @@ _Noreturn void program_main(struct birth *birth, int terminal, int mapped)
         char **argv = birth->launch->argv;
         setpgid(0, 0);
         if (cgrouptree_leave_init(&birth->cgroups, &err) < 0 || program_settle(birth, mapped, &err) < 0 ||
-            (!birth->launch->plan->session && program_cut_off(&err) < 0))
+            (!birth->launch->plan->session && program_cut_off(&err) < 0) ||
+            (birth->traps >= 0 && trap_calls(birth, &err) < 0))
                 give_up(birth, 125, &err);
         if (terminal >= 0 && birth->foreground)
                 tcsetpgrp(terminal, getpgrp()); /* SIGTTOU is blocked still */

@@ -59,6 +59,7 @@ int host_start(const struct launch *launch, struct living *living, struct error 
                               .parent = -1,
                               .uplink = -1,
                               .control = -1,
+                              .traps = -1,
                               .umask = umask(0)};
         watch_signals(&all);
         kernel_signal_mask(SIG_BLOCK, &all, &before); /* init's for good: nothing from inside may reach it */
