@@ -119,7 +119,7 @@ __paddock_value()
         --net)
                 __paddock_among "$2" inherit none uplink
                 ;;
-        --hostname | --limit | --publish | --for | --until) ;;
+        --hostname | --limit | --publish | --allow | --for | --until) ;;
         *)
                 return 1
                 ;;
@@ -132,20 +132,20 @@ _paddock()
         local cur piece program=$1 verb word option value i given=0
         local takes=' -n --name -f --file --private --mirror --share --empty --hide --grant --at --for --until --from --union '
 
-        takes+='--root --as -a --net --publish --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
+        takes+='--root --as -a --net --publish --allow --hostname --limit --force --to -g --grace --lines -d --delay --count --tag --include --variant --mirror '
 
         COMPREPLY=()
         __paddock_words
         if ((${#words[@]} == 2)); then
                 __paddock_among "$cur" run start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard \
-                        snapshot reset clone export import gc boot channel console image doctor --help --version
+                        snapshot reset clone export import gc boot channel servers serve console image doctor --help --version
                 return
         fi
         verb=${words[1]}
         case $verb in
         run)
                 options=(-n --name= -f --file= --explain --json --rebase --review --memory --private= --mirror= --share= --empty= --hide=
-                        --from= --union= --grant= --root= --as= --net= --publish= --session --hostname= --limit=)
+                        --from= --union= --grant= --root= --as= --net= --publish= --allow= --session --hostname= --limit=)
                 ;;
         start) options=() ;;
         stop | restart) options=(-g --grace= -n --now) ;;
@@ -169,6 +169,8 @@ _paddock()
         boot) options=(-n --name= --root= --detach --net= --publish= --limit=) ;;
         channel) options=(--outside= --inside= --to= --remove= --call= -j --json) ;;
         console) options=() ;;
+        servers) options=(-j --json) ;;
+        serve) options=() ;;
         image) options=(-j --json --tag= --limit= --include= --variant= --mirror= -v --verbose) ;;
         snapshot) options=(-l --list -d --delete) ;;
         rm | discard | reset | clone | gc) options=() ;;

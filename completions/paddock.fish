@@ -27,7 +27,7 @@ end
 function __paddock_program_at
     set -l words (commandline -opc)
     set -l waits false
-    set -l takes -n --name -f --file --private --mirror --share --empty --hide --grant --from --union --root --as --net --publish --hostname --limit
+    set -l takes -n --name -f --file --private --mirror --share --empty --hide --grant --from --union --root --as --net --publish --allow --hostname --limit
     for i in (seq 3 (count $words))
         if $waits
             set waits false
@@ -109,6 +109,8 @@ complete -c paddock -n __paddock_no_verb -a import -d 'restore an environment fr
 complete -c paddock -n __paddock_no_verb -a gc -d 'remove layers that nothing holds any more'
 complete -c paddock -n __paddock_no_verb -a boot -d 'start another system beside this one'
 complete -c paddock -n __paddock_no_verb -a channel -d 'link a running environment with the outside, or with another one'
+complete -c paddock -n __paddock_no_verb -a servers -d 'show who answers the roles of an environment'
+complete -c paddock -n __paddock_no_verb -a serve -d 'let a program answer a role of a running environment'
 complete -c paddock -n __paddock_no_verb -a console -d 'look at the console of such a system, and type on it'
 complete -c paddock -n __paddock_no_verb -a image -d 'make, list and remove root file systems to begin from'
 complete -c paddock -n __paddock_no_verb -a doctor -d 'tell what this machine can do'
@@ -135,6 +137,7 @@ complete $run -l root -r -F -a 'host empty' -d 'what the rules lie on'
 complete $run -l as -x -a 'self root' -d 'who one is inside'
 complete $run -l net -x -a 'inherit none uplink' -d "the main system's network, only loopback, or an uplink"
 complete $run -l publish -x -d 'a port outside leads to one inside'
+complete $run -l allow -x -d 'only such connections lead out'
 complete $run -l session -d "share the session's sockets: bus, agents, display"
 complete $run -l hostname -x -d 'host name inside'
 complete $run -l limit -x -a 'disk=2G memory=512M tasks=200 cpu=50 io=50 files=1024 over=tell over=stop over=freeze' -d 'what it may use'
@@ -189,7 +192,7 @@ complete -c paddock -n '__paddock_verb snapshot' -s l -l list -d 'list the snaps
 complete -c paddock -n '__paddock_verb snapshot' -s d -l delete -d 'forget the snapshot TAG'
 complete -c paddock -n '__paddock_verb show rm' -a '(__paddock_names)'
 complete -c paddock -n '__paddock_verb diff commit discard snapshot reset clone export; and test (count (commandline -opc)) -eq 2' -a '(__paddock_names)'
-set -l any -c paddock -n '__paddock_verb start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard snapshot reset clone export import gc boot channel console image doctor; or __paddock_run_options'
+set -l any -c paddock -n '__paddock_verb start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard snapshot reset clone export import gc boot channel servers serve console image doctor; or __paddock_run_options'
 complete $any -s '?' -l help -d 'print the options'
 complete $any -l usage -d 'print the options in short form'
 complete -c paddock -n '__paddock_verb image; and test (count (commandline -opc)) -eq 2' -x -a 'debian import list rm verify'
@@ -207,6 +210,9 @@ complete -c paddock -n '__paddock_verb boot' -l limit -x -a 'memory=512M tasks=2
 complete -c paddock -n '__paddock_verb boot' -l net -x -a 'none inherit uplink' -d 'the network'
 complete -c paddock -n '__paddock_verb boot' -l publish -x -d 'a port outside leads to one inside'
 complete -c paddock -n '__paddock_verb console' -a '(__paddock_names)'
+complete -c paddock -n '__paddock_verb servers' -a '(__paddock_names)'
+complete -c paddock -n '__paddock_verb servers' -s j -l json -d 'for programs'
+complete -c paddock -n '__paddock_verb serve' -a '(__paddock_names) sockets'
 complete -c paddock -n '__paddock_verb channel; and test (count (commandline -opc)) -eq 2' -a '(__paddock_names)'
 complete -c paddock -n '__paddock_verb channel; and test (count (commandline -opc)) -eq 4' -a 'stream messages port files exec'
 complete -c paddock -n '__paddock_verb channel' -l outside -r -d 'a program outside listens there'

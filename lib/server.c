@@ -166,7 +166,7 @@ int paddock_serve_sockets(const struct paddock_sockets *sockets)
                                         {.fd = sockets->ready ? sockets->also : -1, .events = POLLIN}};
                 if (poll(fds, 2, -1) < 0 && errno != EINTR)
                         return -errno;
-                if (fds[1].revents)
+                if (fds[1].revents && sockets->ready)
                         sockets->ready(&server);
                 if (!fds[0].revents)
                         continue;

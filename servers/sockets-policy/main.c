@@ -173,7 +173,7 @@ static void *look_up_all(void *context)
                 }
                 uint8_t found[ADDRESSES][16];
                 char name[sizeof p->rules[i].name];
-                strcpy(name, p->rules[i].name);
+                memcpy(name, p->rules[i].name, sizeof name);
                 pthread_mutex_unlock(&p->lock);
                 size_t count = look_up(name, found);
                 pthread_mutex_lock(&p->lock);

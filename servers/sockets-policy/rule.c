@@ -3,6 +3,7 @@
 #include "rule.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,9 +68,8 @@ bool rule_parse(const char *text, bool deny, struct rule *r)
 {
         char copy[320];
         *r = (struct rule){.deny = deny, .last = 65535};
-        if (strlen(text) >= sizeof copy)
+        if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy)
                 return false;
-        strcpy(copy, text);
         char *host = copy, *rest = NULL;
         if (copy[0] == '[') {
                 host = copy + 1;

@@ -81,13 +81,12 @@ static void describe(struct supervisor *s, struct pending *p)
 {
         struct paddock_message *m = &p->question;
         union address a = p->address;
-        socklen_t size = p->size;
         if (a.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a.six.sin6_addr)) {
                 union address four = {.four = {.sin_family = AF_INET, .sin_port = a.six.sin6_port}};
                 memcpy(&four.four.sin_addr, a.six.sin6_addr.s6_addr + 12, 4);
                 a = four;
         }
-        size = a.any.sa_family == AF_INET ? sizeof a.four : sizeof a.six;
+        socklen_t size = a.any.sa_family == AF_INET ? sizeof a.four : sizeof a.six;
         m->call = PADDOCK_CONNECT;
         m->connect.address.size = size;
         memcpy(m->connect.address.bytes, &a, size);

@@ -45,7 +45,7 @@ static void note_network(struct supervisor *s, int fd)
 /* A word of the launcher's or of init's. False: there is nobody any more who could say one. */
 static bool obey(struct supervisor *s)
 {
-        char bytes[2] = {0};
+        unsigned char bytes[2] = {0};
         union {
                 char room[CMSG_SPACE(8 * sizeof(int))];
                 struct cmsghdr align;

@@ -345,7 +345,6 @@ static const struct key {
         {"init", parser_init},
         {"grants", read_grants},
         {"limits", parser_limits},
-        {"sockets", NULL},
         {"devices", NULL},
         {"channels", NULL},
         {"nest", NULL},

@@ -36,6 +36,9 @@ static void read_serve(struct parser *p, const struct node *value)
                 words[i] = parser_scalar(p, &value->items[i], "serve", "a word of the command");
                 good &= words[i] != NULL;
         }
+        /* A program with a slash is one beside the description, as all its paths are. */
+        cleanup_free char *path = good && strchr(words[0], '/') ? parser_path(p, &value->items[0], "serve") : NULL;
+        words[0] = path ? path : words[0];
         cleanup_error struct error err = ERROR_INIT;
         if (good && served_by(&p->e->sockets, words, value->count, &err) < 0)
                 complain(p, value, "%s", err.text);

@@ -74,10 +74,10 @@ struct plan {
         bool new_root;  /* the operation on "/" makes a root of its own; else the view is laid over the main system */
         char *cwd;      /* where the program starts, inside; NULL: the outer name is not there inside */
         bool own_network;
-        bool uplink;    /* and that reaches outside, with these ports published */
-        struct publish_list publish;
+        bool uplink;    /* and that reaches outside, with ports published */
         bool served;    /* what leads out of it is put to a server */
         bool session;   /* abstract sockets of the main system stay reachable */
+        struct publish_list publish;
         char *hostname;
         bool superuser; /* ids are a range of unused ones */
         bool root;      /* the program is root inside */

@@ -7,7 +7,7 @@ load common
 
 SOURCE=$BATS_TEST_DIRNAME/../..
 MANUAL=$SOURCE/man/paddock.1
-VERBS='run start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard snapshot reset clone export import gc boot channel console image doctor'
+VERBS='run start stop restart enter ps view logs top wait grant revoke ask grants create list show rm diff commit discard snapshot reset clone export import gc boot channel servers serve console image doctor'
 
 needs()
 {
@@ -131,7 +131,7 @@ offers()
 }
 
 @test "bash completion: verbs" {
-        offers '' --help --version ask boot channel clone commit console create diff discard doctor enter export gc grant grants image import list logs ps reset restart revoke rm run show snapshot \
+        offers '' --help --version ask boot channel clone commit console create diff discard doctor enter export gc grant grants image import list logs ps reset restart revoke rm run serve servers show snapshot \
                 start stop top view wait
         offers r reset restart revoke rm run
         offers 'do' doctor

@@ -42,7 +42,7 @@ static const struct bad {
         /* keys */
         {"viev: {}\n", "f:1:1: unknown key 'viev'; did you mean 'view'?\n"},
         {"name: a\n\nnetwrok: none\n", "f:3:1: unknown key 'netwrok'; did you mean 'network'?\n"},
-        {"something: 1\n", "f:1:1: unknown key 'something'; known: name, root, identity, view, network, session, "
+        {"something: 1\n", "f:1:1: unknown key 'something'; known: name, root, identity, view, network, sockets, session, "
                            "hostname, run, init, grants, limits\n"},
         {"devcies: []\n", "f:1:1: unknown key 'devcies'; did you mean 'devices'?\n"},
         {"name: a\nname: a\n", "f:2:1: duplicate key 'name', first on line 1\n"},
@@ -52,7 +52,12 @@ static const struct bad {
         {"{a: b}: c\n", "f:1:1: a key is a word, not a map\n"},
         {"- name: web\n", "f:1:1: a description is a map of KEY: VALUE, not a list\n"},
         {"web\n", "f:1:1: a description is a map of KEY: VALUE, not a word\n"},
-        {"sockets: {serve: [./s]}\n", "f:1:1: 'sockets'" LATER},
+        {"sockets: {serv: [./s]}\n", "f:1:11: unknown key of 'sockets' 'serv'; did you mean 'serve'?\n"},
+        {"sockets: {serve: []}\n", "f:1:18: 'serve' takes a program and its words, as [paddock-sockets-policy, --allow, \"*\"]\n"},
+        {"sockets: {allow: x}\n", "f:1:18: 'allow' takes a list, as [\"example.org:443\", \"*.debian.org\"]\n"},
+        {"sockets: {allow: ['a b']}\n", "f:1:19: 'a b' is no rule for connections\n"},
+        {"sockets: {resolver: x}\n", "f:1:21: 'x' is no resolver\n"},
+        {"sockets: none\n", "f:1:10: 'sockets' takes 'inherit', {allow: [HOST:PORT]} or {serve: [COMMAND]}\n"},
         {"devices: [/dev/dri]\n", "f:1:1: 'devices'" LATER},
         {"channels: {inbox: files}\n", "f:1:1: 'channels'" LATER},
         {"limits: {memory: lots}\n", "f:1:18: 'lots' is no size: it is written as 512M, 2G or a number of bytes\n"},
@@ -232,7 +237,7 @@ static const struct bad {
          "f:3:3: character U+FFFF cannot stand here: write it as \"\\uffff\" in double quotes\n"},
         {"\xff\xfen\0a\0", "f:1:1: this looks like UTF-16: a description is UTF-8\n", 6},
         {"\"k\\u202ey\\e[31m\": 1\n", "f:1:1: unknown key 'k\\xe2\\x80\\xaey\\x1b[31m'; known: name, root, identity, "
-                                      "view, network, session, hostname, run, init, grants, limits\n"},
+                                      "view, network, sockets, session, hostname, run, init, grants, limits\n"},
 };
 
 static void test_bad(void **state)
