@@ -17,6 +17,7 @@ import time
 import changes
 import document
 import grant
+import served
 import living
 import machine
 import project
@@ -407,7 +408,7 @@ def main():
     for line in bench.about:
         print(line)
     begin = time.monotonic()
-    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: living.measure(bench), lambda: grant.measure(bench),
+    for part in (bench.start, bench.rules, bench.layer, bench.many, lambda: living.measure(bench), lambda: grant.measure(bench), lambda: served.measure(bench),
                  lambda: changes.measure(bench), lambda: root.measure(bench)):
         part()
     bench.about.append(f"Taken in {time.monotonic() - begin:.0f} s.")

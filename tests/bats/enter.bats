@@ -253,8 +253,9 @@ def expect(text, limit=20):
         if select.select([master], [], [], 0.1)[0]:
             seen += os.read(master, 4096)
     seen = seen[seen.index(text) + len(text):]
-os.write(master, b'PS1="prompt> "; "$PADDOCK" enter web sh -c "echo be""gun; sleep 1; echo do""ne; sleep 3"\n')
+os.write(master, b'PS1="prompt> "; "$PADDOCK" enter web sh -c "echo be""gun; sleep 2; echo do""ne; sleep 3"\n')
 expect(b"begun")
+time.sleep(0.5) # a child that sh has just made by vfork(), stopped before it is a program, keeps sh from being stopped
 os.write(master, b"\x1a")
 expect(b"Stopped")
 os.write(master, b"fg\n")
