@@ -61,6 +61,8 @@ int grant_add(struct relay *r, uint64_t id, uint32_t flags, int listener, int ou
         *g = (struct grant){.listener = {SOURCE_LISTENER, listener},
                             .id = id,
                             .outer = outer,
+                            .path = successor_name(outer),
+                            .since = successor_now(),
                             .type = type,
                             .once = flags & RELAY_ONCE,
                             .next = r->grants};
@@ -86,6 +88,8 @@ uint64_t grant_end(struct relay *r, struct grant *g)
                 lost += link_end(r, g->links);
         if (g->outer >= 0)
                 close(g->outer);
+        free(g->path);
+        g->path = NULL;
         struct grant **at = &r->grants;
         while (*at != g)
                 at = &(*at)->next;

@@ -128,8 +128,13 @@ static int connect_outer(struct relay *r, struct link *l)
         if (fd < 0)
                 return -errno;
         l->end[OUTER].fd = fd;
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-                return -errno;
+        int result = connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+        if (result == -ECONNREFUSED && successor_find(l->grant)) {
+                snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", l->grant->outer);
+                result = connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+        }
+        if (result < 0)
+                return result;
         int on = 1;
         if (l->grant->type == SOCK_SEQPACKET)
                 setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on);

@@ -58,6 +58,8 @@ struct grant {
         struct source listener;
         uint64_t id;
         int outer; /* O_PATH */
+        char *path; /* by which it was found; NULL: by none */
+        int64_t since; /* the clock's nanoseconds when it was granted */
         int type;  /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
         bool once, spent, stalled; /* stalled: not listening, for want of descriptors */
         bool used;
@@ -103,6 +105,12 @@ void control_flush(struct relay *r);
 
 /* grant.c. `listener` and `outer` are taken, also when it fails. 0 or a negative errno. */
 int grant_add(struct relay *r, uint64_t id, uint32_t flags, int listener, int outer);
+
+/* successor.c. The name by which `fd` is found now, fresh memory, or NULL. */
+char *successor_name(int fd);
+int64_t successor_now(void);
+/* Nobody listens at the outer socket any more: is there a new one by its name? Then g->outer is that. */
+bool successor_find(struct grant *g);
 struct grant *grant_find(struct relay *r, uint64_t id);
 /* Ends it with all its connections. Returns the number of bytes that were under way. */
 uint64_t grant_end(struct relay *r, struct grant *g);

@@ -146,6 +146,48 @@ teardown() { end_web; original_teardown; }
         [ "$(enter "$RELAY_TOOL" half "$HOME/s")" = half-closed ]
 }
 
+@test "grant: the server of a socket is started again, and new connections reach it; an older socket of that name is not it" {
+        needs_fuse
+        cat >serve.py <<'END'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+open(sys.argv[1] + ".ready", "w").close()
+while True:
+    c = s.accept()[0]
+    c.sendall(sys.argv[2].encode())
+    c.close()
+END
+        cat >ask.py <<'END'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+print(s.recv(20).decode())
+END
+        start python3 serve.py older older
+        start python3 serve.py s first
+        eventually exists s.ready
+        eventually exists older.ready
+        web
+        grant "$HOME/s"
+        run enter python3 -c "$(cat ask.py)" "$HOME/s"
+        expect_output first
+        kill "$started"
+        wait "$started" || true
+        rm s s.ready
+        start python3 serve.py s second
+        eventually exists s.ready
+        run enter python3 -c "$(cat ask.py)" "$HOME/s"
+        expect_output second
+        kill "$started"
+        wait "$started" || true
+        mv older s
+        run enter python3 -c "$(cat ask.py)" "$HOME/s"
+        [[ $output != *older* ]]
+        take "$HOME/s"
+}
+
 @test "grant: nobody listens at the socket" {
         start "$RELAY_TOOL" echo stream "$HOME/s" >"$PLACE/served"
         eventually grep -q listens "$PLACE/served"
