@@ -134,7 +134,7 @@ static void keep_slots(struct resolver *r)
                 if (above && above->kind == NODE_PRIVATE &&
                     r->system->look.file(r->system->look.context, slot->path, &file) == 0 &&
                     file.type == FILE_DIRECTORY)
-                        node_add(r, NODE_PRIVATE, slot->path, slot->path, false);
+                        node_add(r, NODE_PRIVATE, slot->path, slot->path, false)->listed = true;
         }
 }
 

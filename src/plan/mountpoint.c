@@ -94,9 +94,10 @@ static int fill_rebuilt(struct resolver *r, const char *path)
                                 if (target && !splitting)
                                         node_name(node_at(r, path), NAME_SYMLINK, names[i], 0777, target);
                         } else if (file.type == FILE_DIRECTORY) {
-                                node_add(r, splitting && !foreign ? NODE_PRIVATE : NODE_MIRROR, inside, outer, false);
+                                node_add(r, splitting && !foreign ? NODE_PRIVATE : NODE_MIRROR, inside, outer, false)->listed =
+                                        true;
                         } else if (file.type == FILE_REGULAR && !splitting) {
-                                node_add(r, NODE_MIRROR, inside, outer, false);
+                                node_add(r, NODE_MIRROR, inside, outer, false)->listed = true;
                         }
                 }
                 free(names[i]);

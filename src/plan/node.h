@@ -36,6 +36,7 @@ struct node {
         size_t source_count;
         struct file file; /* what sources[0] is */
         bool asked;
+        bool listed; /* it is there because the directory above was rebuilt or split, or the layer has a part for it */
         bool done; /* has its mount point */
         struct plan_name *names;
         size_t name_count, name_capacity;

@@ -60,17 +60,22 @@ unsigned long plan_digest(const struct plan *plan)
         for (size_t i = 0; i < plan->count; i++) {
                 const struct plan_op *op = &plan->ops[i];
                 char numbers[64];
-                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot, op->writable + 2 * op->mirrored,
+                if (op->listed || op->kind == PLAN_EXPOSE)
+                        continue;
+                /* Not which slot: who comes while the first run of an environment is being made does not know them yet. */
+                snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot >= 0, op->writable + 2 * op->mirrored,
                          op->is_file);
                 mix(&digest, numbers);
                 mix(&digest, op->path);
                 for (size_t s = 0; s < op->source_count; s++)
                         mix(&digest, op->sources[s]);
-                for (size_t n = 0; n < op->name_count; n++)
-                        mix(&digest, op->names[n].path);
+                static const char *const stack = &STACK_PLACE[sizeof "/run"]; /* below /run: as many as there are parts */
+                for (size_t n = 0; n < op->name_count && !op->lists; n++)
+                        if (strncmp(op->names[n].path, stack, strlen(stack)) != 0)
+                                mix(&digest, op->names[n].path);
         }
         if (plan->own_network)
-                mix(&digest, plan->uplink ? "uplink" : "no network");
+                mix(&digest, plan->served ? "served" : plan->uplink ? "uplink" : "no network");
         return digest;
 }
 

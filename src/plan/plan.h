@@ -65,6 +65,8 @@ struct plan_op {
         bool mirrored; /* its sources are taken from the PLAN_MIRROR, which stands first, not from the main system
                           itself */
         bool asked;     /* stands for a rule that the user gave */
+        bool listed;    /* stands for an entry of a directory that a layer cannot cover as a whole, or a part of the layer */
+        bool lists;     /* that directory: its names are what was in it */
         char *why;      /* for people: where it comes from, and what it does not give; or NULL */
 };
 
@@ -99,7 +101,8 @@ int plan_resolve(struct plan *plan, const struct environment *e, const struct sy
 char *plan_explain(const struct plan *plan, const struct environment *e);
 const char *plan_word(enum plan_kind kind);
 
-/* A fingerprint of everything in the plan that a second run of the same name must agree with. */
+/* A fingerprint of everything in the plan that a second run of the same name must agree with: what follows from rules, not what
+ * happened to be in a directory when it was listed. */
 unsigned long plan_digest(const struct plan *plan);
 
 /* The operation that makes the mirror, or NULL. */

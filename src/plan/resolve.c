@@ -217,6 +217,8 @@ static struct plan_op *emit(struct resolver *r, struct node *node, enum plan_kin
                                .mode = node->file.mode ? node->file.mode : 0755,
                                .is_file = node->file.type != FILE_DIRECTORY && node->file.type != FILE_NONE,
                                .asked = node->asked,
+                               .listed = node->listed,
+                               .lists = node->kind == NODE_SPLIT || node->kind == NODE_REBUILD,
                                .why = steal_pointer(&node->why)};
         node->source_count = node->name_count = 0;
         return op;
