@@ -12,7 +12,7 @@ BED_TOOLS=../bats
 attacker()
 {
         cat >"$HOME/attack.py" <<'EOF'
-import ctypes, os, socket, struct, sys
+import concurrent.futures, ctypes, os, socket, struct, sys
 name = next(n for _, n in socket.if_nameindex() if n != "lo")
 index = socket.if_nametoindex(name)
 PORT = 8081
@@ -59,15 +59,18 @@ def pktinfo(s, to):
     else:
         s.sendmsg([b"x"], [(41, 50, struct.pack("@16si", b"", index))], 0, to)
 
+attempts = []
 for family, addresses in ((socket.AF_INET, four), (socket.AF_INET6, six)):
     for address in addresses:
         for prepare in (nothing, device, unicast_interface, broadcast, multicast, source_route, from_interface):
             for send in (one, pktinfo):
-                attempt(family, socket.SOCK_DGRAM, address, prepare, send)
+                attempts.append((family, socket.SOCK_DGRAM, address, prepare, send))
             if prepare not in (nothing, device, from_interface) and address not in ("127.0.0.1", "::1"):
                 continue
             for send in (connect, fast):
-                attempt(family, socket.SOCK_STREAM, address, prepare, send)
+                attempts.append((family, socket.SOCK_STREAM, address, prepare, send))
+with concurrent.futures.ThreadPoolExecutor(24) as pool:
+    list(pool.map(lambda one_of: attempt(*one_of), attempts))
 
 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 try:
