@@ -2,10 +2,11 @@
 /*
  * Servers of roles: the protocol, and a library in which a server is a few functions.
  *
- * A role is a system function that something must answer. When an environment's description gives a role to a server, the
- * calls of that role are taken from the programs inside and put to it, one message a call, over the SOCK_SEQPACKET socket on
- * descriptor PADDOCK_SERVER_SOCKET. doc/protocol.md has the contract: what each call means, what may block, what a server
- * can do and cannot. All numbers are in the byte order of the machine, and never change their meaning.
+ * A role is a system function that something must answer. When an environment's description gives a role to a server,
+ * the calls of that role are taken from the programs inside and put to it, one message a call, over the
+ * SOCK_SEQPACKET socket on descriptor PADDOCK_SERVER_SOCKET. doc/protocol.md has the contract: what each call means,
+ * what may block, what a server can do and cannot. All numbers are in the byte order of the machine, and never change
+ * their meaning.
  */
 #ifndef PADDOCK_SERVER_H
 #define PADDOCK_SERVER_H
@@ -22,8 +23,9 @@ extern "C" {
 #define PADDOCK_SERVER_VERSION 1
 
 enum paddock_call {
-        /* paddock -> server, the first message: `version` is the highest that paddock speaks, `hello` what it is about. The server
-         * answers with the version that is to be spoken, at most that one, and with the flags that it wants. */
+        /* paddock -> server, the first message: `version` is the highest that paddock speaks, `hello` what it is
+         * about. The server answers with the version that is to be spoken, at most that one, and with the flags
+         * that it wants. */
         PADDOCK_HELLO = 1,
         /* paddock -> server: is it still there? Answered with nothing in it. */
         PADDOCK_PING = 2,
@@ -94,8 +96,8 @@ struct paddock_message {
 
 struct paddock_server;
 
-/* What a call asks for, and what becomes of it. The functions return 0 for `verdict` as they set it (it comes as PADDOCK_NATIVE), or a
- * negative errno to refuse. A descriptor in `give` is taken. */
+/* What a call asks for, and what becomes of it. The functions return 0 for `verdict` as they set it (it comes as
+ * PADDOCK_NATIVE), or a negative errno to refuse. A descriptor in `give` is taken. */
 struct paddock_reply {
         uint32_t verdict, flags;
         int give;                       /* comes as -1 */

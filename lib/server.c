@@ -2,8 +2,8 @@
 /*
  * libpaddock-server: calls received, answers sent. See paddock-server.h and doc/protocol.md.
  *
- * What comes over the socket is paddock's, and still is looked at: a message of another size or word is dropped, as the protocol says, and
- * so is every descriptor, since none travels this way.
+ * What comes over the socket is paddock's, and still is looked at: a message of another size or word is dropped, as
+ * the protocol says, and so is every descriptor, since none travels this way.
  */
 #include "paddock-server.h"
 

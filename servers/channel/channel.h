@@ -97,7 +97,8 @@ struct state {
 #define REACH_TIME 5000             /* ms */
 
 /* main.c */
-/* fork(), for a child that keeps no descriptor but the `count` in `kept`, whose new numbers are put there, from 3 on. */
+/* fork(), for a child that keeps no descriptor but the `count` in `kept`, whose new numbers are put there, from 3
+ * on. */
 pid_t fork_with(struct state *s, int *kept, size_t count);
 /* Sets what is watched for; 0 takes it out of the set. */
 void watch(struct state *s, struct source *source, uint32_t events);

@@ -5,8 +5,8 @@
  * A socket belongs to the network in which it was made, wherever it is used: one child in the environment's network
  * makes them. It is in the environment's user and network namespaces only, where nobody inside sees or reaches it.
  *
- * A name inside is looked up below the environment's root (openat2: no link leads out of it), by a child for each, which is
- * killed when the lookup takes too long. It has the rights of root in the environment, and no others.
+ * A name inside is looked up below the environment's root (openat2: no link leads out of it), by a child for each,
+ * which is killed when the lookup takes too long. It has the rights of root in the environment, and no others.
  */
 #include "channel.h"
 

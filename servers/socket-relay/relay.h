@@ -10,8 +10,8 @@
  * up its writer as it would without us, an interrupted message is never half lost, and a connection costs the size of
  * its struct. (But for struct held.)
  *
- * Descriptors belong to the first byte of the message that they came with, also in a stream, and whoever reads the bytes
- * before it with read() must not lose them: stream.c finds that byte.
+ * Descriptors belong to the first byte of the message that they came with, also in a stream, and whoever reads the
+ * bytes before it with read() must not lose them: stream.c finds that byte.
  */
 #pragma once
 

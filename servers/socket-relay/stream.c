@@ -2,11 +2,12 @@
 /*
  * What passes on a stream.
  *
- * Theory of operation. Bytes without descriptors are looked at, sent, and removed. A look (MSG_PEEK) ends after the first
- * part of the queue that brings descriptors, and says that there are some - but not with which of its bytes: plain bytes
- * may lie before it, and the kernel marks a look of a single byte as well. Only taking bytes out tells: the read whose
- * flags say MSG_CTRUNC took the byte. So the bytes that may be it are taken one by one, 64 with one call (recvmmsg),
- * after the descriptors were got by looking. What was taken and could not be sent is held until it can be.
+ * Theory of operation. Bytes without descriptors are looked at, sent, and removed. A look (MSG_PEEK) ends after the
+ * first part of the queue that brings descriptors, and says that there are some - but not with which of its bytes:
+ * plain bytes may lie before it, and the kernel marks a look of a single byte as well. Only taking bytes out tells:
+ * the read whose flags say MSG_CTRUNC took the byte. So the bytes that may be it are taken one by one, 64 with one
+ * call (recvmmsg), after the descriptors were got by looking. What was taken and could not be sent is held until it
+ * can be.
  *
  * How many may be it: the kernel cuts what one call sends into parts of at most 36 KiB (af_unix.c: SKB_MAX_HEAD(0) +
  * UNIX_SKB_FRAGS_SZ), the first of which has the descriptors. Bytes further away from the end of the look are plain.
@@ -42,8 +43,8 @@ static void remove_bytes(int fd, size_t size)
         }
 }
 
-/* Takes `size` bytes out of the queue, one by one. Returns how many were taken; *at is the one that brought descriptors, or that
- * number. */
+/* Takes `size` bytes out of the queue, one by one. Returns how many were taken; *at is the one that brought
+ * descriptors, or that number. */
 static size_t take_bytes(int fd, size_t size, char *bytes, size_t *at)
 {
         struct mmsghdr messages[BURST] = {0};
@@ -76,8 +77,8 @@ size_t held_drop(struct relay *r, struct held **held)
         return size;
 }
 
-/* Takes bytes until the one that brings the descriptors in `looked` is among them; when it is not among the first HELD_ROOM, they are
- * plain ones, and the descriptors are got again with the next. */
+/* Takes bytes until the one that brings the descriptors in `looked` is among them; when it is not among the first
+ * HELD_ROOM, they are plain ones, and the descriptors are got again with the next. */
 static struct held *take_part(struct relay *r, int from, const struct looked *looked)
 {
         struct held *h = memory_new(sizeof *h);
@@ -107,7 +108,8 @@ static struct held *take_part(struct relay *r, int from, const struct looked *lo
         return h;
 }
 
-/* Sends what is held: first what comes before the descriptors, then, with them, what is left of their part, as much as goes at once. */
+/* Sends what is held: first what comes before the descriptors, then, with them, what is left of their part, as
+ * much as goes at once. */
 static enum piece pass_held(struct relay *r, struct link *l, int side)
 {
         struct held *h = l->held[side];

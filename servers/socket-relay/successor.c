@@ -2,10 +2,10 @@
 /*
  * The socket that a server makes when it is started again, by the name of the one that was granted.
  *
- * What was granted is a right to speak with the server at that name. The name is looked up without following any link, and what is found
- * must be a socket that was made after the grant was given: whoever inside may write in the directory, by another grant, could
- * otherwise give the name to a socket that stands beside it. Where the file system does not say when a file was made, it is no
- * successor.
+ * What was granted is a right to speak with the server at that name. The name is looked up without following any
+ * link, and what is found must be a socket that was made after the grant was given: whoever inside may write in the
+ * directory, by another grant, could otherwise give the name to a socket that stands beside it. Where the file system
+ * does not say when a file was made, it is no successor.
  */
 #include "relay.h"
 

@@ -2,8 +2,9 @@
 /*
  * paddock-sockets-policy: which connections may lead out, by address, port and name. README.md is its contract.
  *
- * A name is believed when the resolver inside has just given this address for it, or when it has this address outside: names without
- * a wildcard are looked up there, by a thread, and what that finds holds for half a minute. Meanwhile who asks waits, and nobody else.
+ * A name is believed when the resolver inside has just given this address for it, or when it has this address
+ * outside: names without a wildcard are looked up there, by a thread, and what that finds holds for half a minute.
+ * Meanwhile who asks waits, and nobody else.
  */
 #include "rule.h"
 
@@ -106,7 +107,8 @@ static int decide(struct policy *p, const struct paddock_message *call, struct p
                     NI_NUMERICHOST);
         snprintf(text, sizeof text, "%s %u", host, port);
         note(p, call, "connect", text);
-        /* As a firewall on this machine would be told of: the program tells its user that it may not, not that nobody is there. */
+        /* As a firewall on this machine would be told of: the program tells its user that it may not, not that
+         * nobody is there. */
         return -EACCES;
 }
 

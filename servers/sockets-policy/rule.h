@@ -6,9 +6,9 @@
  *              IPv6 in brackets where a port or bits follow: [2001:db8::1]:443, [fd00::]/8
  *      PORT    a number, or a range FIRST-LAST; without one every port
  *
- * The most specific rule decides, and of two that are as specific the one that denies: an address before a network, a longer one before a shorter
- * one, a name before *.NAME, the longer of those first, anything before *; with a port before without. Rules of addresses and of names are looked at
- * together.
+ * The most specific rule decides, and of two that are as specific the one that denies: an address before a network, a
+ * longer one before a shorter one, a name before *.NAME, the longer of those first, anything before *; with a port
+ * before without. Rules of addresses and of names are looked at together.
  */
 #pragma once
 

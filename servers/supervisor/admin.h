@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What `paddock servers` and `paddock serve` tell the supervisor of a started environment, over the SOCK_SEQPACKET socket `servers`
- * in its directory: one request a connection, answered with one text. The directory is its owner's alone, and not visible inside.
+ * What `paddock servers` and `paddock serve` tell the supervisor of a started environment, over the SOCK_SEQPACKET
+ * socket `servers` in its directory: one request a connection, answered with one text. The directory is its owner's
+ * alone, and not visible inside.
  */
 #pragma once
 

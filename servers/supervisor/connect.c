@@ -2,9 +2,9 @@
 /*
  * What becomes of a connect() that leads out: asked, refused, or carried out with a socket of the outer network.
  *
- * The socket is connected without waiting. A caller that would not wait either gets it at once, as it is; one that waits gets it when
- * it is connected, and keeps its own when that fails. A caller that got a signal has taken its call back: what was begun
- * for it is dropped, and a call that is made again begins anew.
+ * The socket is connected without waiting. A caller that would not wait either gets it at once, as it is; one that
+ * waits gets it when it is connected, and keeps its own when that fails. A caller that got a signal has taken its
+ * call back: what was begun for it is dropped, and a call that is made again begins anew.
  */
 #include "supervisor.h"
 
@@ -38,7 +38,8 @@ void connect_refuse(struct supervisor *s, struct pending *p, int code)
         if (p->query) {
                 resolver_answered(s, p->query, false);
         } else {
-                /* As a refusal by the other side is told: a program whose socket does not wait finds the reason there too. */
+                /* As a refusal by the other side is told: a program whose socket does not wait finds the reason
+                 * there too. */
                 listener_answer(s, p->id, -code);
         }
         pending_remove(s, p);

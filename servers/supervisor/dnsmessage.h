@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Messages of the domain name system (RFC 1035), as far as the resolver inside reads them. Everything in one is hostile. */
+/* Messages of the domain name system (RFC 1035), as far as the resolver inside reads them. Everything in one is
+ * hostile. */
 #pragma once
 
 #include <stdbool.h>

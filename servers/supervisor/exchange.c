@@ -2,9 +2,10 @@
 /*
  * One socket in the place of another: its options, and where it is registered.
  *
- * An epoll keeps a registration by file and number. A program may have registered its socket before it connects (Boost.Asio
- * does), and the successor is another file: so the supervisor registers that, through a copy of the epoll's own descriptor,
- * under the number that the program knows it by. For that a process is needed in which that number is free to take.
+ * An epoll keeps a registration by file and number. A program may have registered its socket before it connects
+ * (Boost.Asio does), and the successor is another file: so the supervisor registers that, through a copy of the
+ * epoll's own descriptor, under the number that the program knows it by. For that a process is needed in which that
+ * number is free to take.
  */
 #include "supervisor.h"
 
@@ -18,8 +19,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* What a program sets before it connects. A value that is the new socket's already is not set: to set the size of a buffer
- * ends the kernel's own choice. */
+/* What a program sets before it connects. A value that is the new socket's already is not set: to set the size of
+ * a buffer ends the kernel's own choice. */
 void exchange_options(int from, int to)
 {
         static const struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Calls that are made as the caller: in its user and mount namespaces, with its ids, root and working directory, on the file
- * that it called with. The peer of a UNIX socket sees the helper's process, but the caller's ids.
+ * Calls that are made as the caller: in its user and mount namespaces, with its ids, root and working directory, on
+ * the file that it called with. The peer of a UNIX socket sees the helper's process, but the caller's ids.
  */
 #include "supervisor.h"
 

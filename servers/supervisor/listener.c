@@ -2,9 +2,9 @@
 /*
  * Trapped calls: received, their caller looked at, answered.
  *
- * To wait for a notification may take for ever when the one that woke us was taken back, so a thread does nothing else. The
- * number of a process means the caller only as long as its notification is still there, which is asked after everything that
- * was opened by that number.
+ * To wait for a notification may take for ever when the one that woke us was taken back, so a thread does nothing
+ * else. The number of a process means the caller only as long as its notification is still there, which is asked
+ * after everything that was opened by that number.
  */
 #include "supervisor.h"
 
@@ -156,8 +156,8 @@ static bool is_own(const struct supervisor *s, const union address *a)
 
 #define PIDFD_OF_THREAD O_EXCL /* PIDFD_THREAD, Linux 6.9 */
 
-/* The caller may be a thread that leads no group. Before Linux 6.9 only its leader can be named, which has the same descriptors unless the
- * program took pains; one that did gets an answer about another of its own files. */
+/* The caller may be a thread that leads no group. Before Linux 6.9 only its leader can be named, which has the
+ * same descriptors unless the program took pains; one that did gets an answer about another of its own files. */
 int listener_process(pid_t pid)
 {
         int process = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -200,7 +200,8 @@ static void judge_connect(struct supervisor *s, const struct seccomp_notif *n)
         struct iovec to = {&address, size}, from = {(void *)(uintptr_t)n->data.args[1], size};
         ssize_t got = size ? process_vm_readv((pid_t)n->pid, &to, 1, &from, 1, 0) : 0;
         if (got != (ssize_t)size) {
-                /* A process on its way to a program, which is nobody's to read, asks for a cache of names: there is none. */
+                /* A process on its way to a program, which is nobody's to read, asks for a cache of names: there
+                 * is none. */
                 respond(s, n->id, got < 0 && errno == EFAULT ? -EFAULT : -ECONNREFUSED, 0);
                 return;
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* paddock-supervisor: its beginning, its loop, its end. README.md is its contract, supervisor.h its theory of operation. */
+/* paddock-supervisor: its beginning, its loop, its end. README.md is its contract, supervisor.h its theory of
+ * operation. */
 #include "supervisor.h"
 
 #include "base/cleanup.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * By which name an address was looked up last in this environment. An address may have many names, and a name of today
- * none of tomorrow: what is remembered is what the resolver inside said, as long as that was to hold and a while longer,
- * because programs keep addresses longer than they should.
+ * By which name an address was looked up last in this environment. An address may have many names, and a name of
+ * today none of tomorrow: what is remembered is what the resolver inside said, as long as that was to hold and a
+ * while longer, because programs keep addresses longer than they should.
  */
 #include "supervisor.h"
 

@@ -3,10 +3,11 @@
  * The resolver inside: answers on port 53 of the inner loopback, at the addresses that resolv.conf names there.
  *
  * Each question is put to the server of the role, if that wants to be asked, then to the resolver outside, and what
- * comes back goes to the program as it came. Which name gave which address is remembered on the way (names.c). A name that is not
- * allowed does not exist.
+ * comes back goes to the program as it came. Which name gave which address is remembered on the way (names.c). A name
+ * that is not allowed does not exist.
  *
- * Over TCP a question is asked by a thread of its own, which waits for nobody else; so is one whose answer was too long for UDP.
+ * Over TCP a question is asked by a thread of its own, which waits for nobody else; so is one whose answer was too
+ * long for UDP.
  */
 #include "supervisor.h"
 

@@ -2,9 +2,9 @@
 /*
  * Words with the server of the role: it is started, asked, restarted when it ends, and replaced while calls wait.
  *
- * A server is anybody's program. It may say anything and nothing: what does not come within the limit is an error for the
- * caller, what makes no sense is dropped, and one that speaks wrongly at HELLO is ended. Calls that wait when a server ends are put
- * to the next one.
+ * A server is anybody's program. It may say anything and nothing: what does not come within the limit is an error for
+ * the caller, what makes no sense is dropped, and one that speaks wrongly at HELLO is ended. Calls that wait when a
+ * server ends are put to the next one.
  */
 #include "supervisor.h"
 

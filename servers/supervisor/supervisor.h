@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The supervisor: receives the calls of an environment that are trapped, and has the servers of their roles answer them.
+ * The supervisor: receives the calls of an environment that are trapped, and has the servers of their roles answer
+ * them.
  *
- * Theory of operation. Programs inside have a network namespace of their own, in which there is only loopback. All of their
- * sockets are made there, by the kernel, and what they do with each other costs nothing. Two calls are trapped (seccomp user
- * notification): connect() and listen(). A connect() of a stream socket to an address that is not the environment's own is
- * put to the server of the role. When that allows it, the supervisor, which lives outside, connects a socket of the
- * outer network and puts it in the place of the program's own (SECCOMP_IOCTL_NOTIF_ADDFD). From then on data flows in
- * the kernel, and nobody is asked any more.
+ * Theory of operation. Programs inside have a network namespace of their own, in which there is only loopback. All of
+ * their sockets are made there, by the kernel, and what they do with each other costs nothing. Two calls are trapped
+ * (seccomp user notification): connect() and listen(). A connect() of a stream socket to an address that is not the
+ * environment's own is put to the server of the role. When that allows it, the supervisor, which lives outside,
+ * connects a socket of the outer network and puts it in the place of the program's own (SECCOMP_IOCTL_NOTIF_ADDFD).
+ * From then on data flows in the kernel, and nobody is asked any more.
  *
- * What is answered by "go on" (FLAG_CONTINUE) is executed with arguments that another thread may have changed since, and with
- * another file behind the number. So nothing is: the address is copied once, the file is fetched once (pidfd_getfd), and the
- * call is made here, on that file. The one exception is connect() of UNIX sockets, whose peers want to know who is there:
- * where Landlock forbids the programs every connect() of TCP sockets (Linux 6.7) the worst that can become of a changed
- * argument is a call that fails. Elsewhere a helper makes it, with the caller's ids, root and directory.
+ * What is answered by "go on" (FLAG_CONTINUE) is executed with arguments that another thread may have changed since,
+ * and with another file behind the number. So nothing is: the address is copied once, the file is fetched once
+ * (pidfd_getfd), and the call is made here, on that file. The one exception is connect() of UNIX sockets, whose peers
+ * want to know who is there: where Landlock forbids the programs every connect() of TCP sockets (Linux 6.7) the worst
+ * that can become of a changed argument is a call that fails. Elsewhere a helper makes it, with the caller's ids,
+ * root and directory.
  *
- * A socket of the outer network is never in a program's hands unless it is connected or connecting. It cannot be disconnected
- * (connect() to AF_UNSPEC is refused), nor listen (listen() is made here, after a look at whose socket it is), nor does
- * MSG_FASTOPEN connect it anew (refused by the filter).
+ * A socket of the outer network is never in a program's hands unless it is connected or connecting. It cannot be
+ * disconnected (connect() to AF_UNSPEC is refused), nor listen (listen() is made here, after a look at whose socket
+ * it is), nor does MSG_FASTOPEN connect it anew (refused by the filter).
  *
  *      listener.c      trapped calls: received, their caller looked at, answered
  *      connect.c       what becomes of a connect(), and connections that are not there yet

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the launcher and init send the supervisor over its SOCK_SEQPACKET socket: a byte, with one descriptor. Everything has been
- * said when nobody has the other end any more; it goes on until no process is left whose calls the listener gets.
+ * What the launcher and init send the supervisor over its SOCK_SEQPACKET socket: a byte, with one descriptor.
+ * Everything has been said when nobody has the other end any more; it goes on until no process is left whose calls
+ * the listener gets.
  */
 #pragma once
 

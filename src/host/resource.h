@@ -30,8 +30,9 @@ int host_resource_mount(const struct resource *r, int init, bool writable, bool 
  * name. A descriptor. */
 int host_resource_listen(const struct resource *r, int directory, const char *name, int *mount, struct error *err);
 
-/* A listening socket of type `type` (SOCK_*), named `name` in `directory`, where one of that name is removed first. *mount, unless
- * NULL, becomes a detached mount of that name. `shown` is what errors speak of. A descriptor. */
+/* A listening socket of type `type` (SOCK_*), named `name` in `directory`, where one of that name is removed
+ * first. *mount, unless NULL, becomes a detached mount of that name. `shown` is what errors speak of. A
+ * descriptor. */
 int host_socket_listen(int type, int directory, const char *name, const char *shown, int *mount, struct error *err);
 
 /* Starts a server of grants: the program `name`. Returns the socket to it. */

@@ -61,16 +61,17 @@ int commit_apply(struct commit *c, bool again, struct error *err);
 int commit_tree_is_old(const struct commit *c, int dir, const char *name, const char *path,
                        const struct timespec *since, bool strict, char **found);
 
-/* What lacks for the proof that what the change covers is as it was, or NULL: then c->proved is since when. With `parent`, the
- * directory outside, also what is below a directory that goes. What is no constant is put into *text. */
+/* What lacks for the proof that what the change covers is as it was, or NULL: then c->proved is since when. With
+ * `parent`, the directory outside, also what is below a directory that goes. What is no constant is put into
+ * *text. */
 const char *commit_lacking(struct commit *c, const struct change *change, int parent, const char *target, char **text);
 
 /* Where `path` of the slot lies outside, fresh memory; NULL: nowhere. */
 char *commit_target(const struct layer_slot *slot, const char *path);
 
-/* merge.c: writes both versions of a text to `to`. With `base`, the version that both come from, what one side changed is taken
- * over, and what both changed otherwise stands between marks; without it (-1) every difference does. Returns how many stand
- * between marks, negative: an errno. */
+/* merge.c: writes both versions of a text to `to`. With `base`, the version that both come from, what one side
+ * changed is taken over, and what both changed otherwise stands between marks; without it (-1) every difference
+ * does. Returns how many stand between marks, negative: an errno. */
 int merge_texts(int outside, int base, int inside, int to);
 /* Is it text? */
 bool merge_is_text(int fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What describes an environment in an archive: its header, record, slots and what they cover, chains, digests of what its
- * changes were made from. All of it is parsed and written anew: see import.c.
+ * What describes an environment in an archive: its header, record, slots and what they cover, chains, digests of what
+ * its changes were made from. All of it is parsed and written anew: see import.c.
  */
 #include "layer/import.h"
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Names that fall together: a layer tells upper from lower case, and where its changes go may not (ext4 with casefold, FAT,
- * NTFS, shares). There one of two such names would overwrite the other, so both are told and nothing is done.
+ * Names that fall together: a layer tells upper from lower case, and where its changes go may not (ext4 with
+ * casefold, FAT, NTFS, shares). There one of two such names would overwrite the other, so both are told and nothing
+ * is done.
  *
- * What counts as equal is Unicode's simple mapping of single characters; different encodings of one character are not seen.
+ * What counts as equal is Unicode's simple mapping of single characters; different encodings of one character are not
+ * seen.
  */
 #pragma once
 

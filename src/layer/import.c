@@ -10,8 +10,8 @@
  * what they cover, which layers lie below) is parsed and written anew. Frozen layers get fresh names, so that none of
  * here is touched.
  *
- * Times prove nothing on another machine, so the records of them are dropped. What the outside was at the export is told by
- * digests (bases.h): a commit replaces what is equal to them, and refuses the rest until it is forced.
+ * Times prove nothing on another machine, so the records of them are dropped. What the outside was at the export is
+ * told by digests (bases.h): a commit replaces what is equal to them, and refuses the rest until it is forced.
  */
 #include "layer/import.h"
 

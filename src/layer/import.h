@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The state of an import: private to import.c (the order of it), describe.c (what describes) and restore.c (what is a file). */
+/* The state of an import: private to import.c (the order of it), describe.c (what describes) and restore.c (what
+ * is a file). */
 #pragma once
 
 #include "layer/portable.h"

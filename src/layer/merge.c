@@ -2,8 +2,9 @@
 /*
  * Two versions of a text in one: see commit.h.
  *
- * With the version that both come from (texts.h) this is the merge of diff3 -m. Where nobody has it, which side changed a line
- * cannot be told, and every difference stands between marks, like a conflict in diff3 -m or git; what is equal stands once.
+ * With the version that both come from (texts.h) this is the merge of diff3 -m. Where nobody has it, which side
+ * changed a line cannot be told, and every difference stands between marks, like a conflict in diff3 -m or git; what
+ * is equal stands once.
  */
 #include "layer/commit.h"
 

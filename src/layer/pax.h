@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What every reader of tar archives needs, however strict it is: the records of pax (POSIX.1-2001, "LENGTH KEY=VALUE\n"), and
- * the pieces they are made of. Which keys and values are taken is the reader's own affair (layer/untar.c, image/archive.c).
+ * What every reader of tar archives needs, however strict it is: the records of pax (POSIX.1-2001, "LENGTH
+ * KEY=VALUE\n"), and the pieces they are made of. Which keys and values are taken is the reader's own affair
+ * (layer/untar.c, image/archive.c).
  */
 #pragma once
 

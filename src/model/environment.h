@@ -107,8 +107,8 @@ int environment_hostname_check(const char *name, struct error *err);
 void environment_copy(struct environment *to, const struct environment *from);
 void environment_clear(struct environment *environment);
 
-/* The stored form (model/record.c): a line per fact, "key<TAB>field..." with fields escaped by text_escape(), first line
- * "paddock-environment 1". Returned text is fresh memory. */
+/* The stored form (model/record.c): a line per fact, "key<TAB>field..." with fields escaped by text_escape(),
+ * first line "paddock-environment 1". Returned text is fresh memory. */
 char *environment_to_record(const struct environment *environment);
 
 /* Reads a record. `origin` names the file in messages. A newer version number gives EPROTO and says so. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Ports of the main system that lead into an environment with an uplink, as in "[ADDRESS:]PORT[:INSIDE][/udp]". Without an
- * address it is the loopback one: who wants others to connect says so, with an address of the machine or '*'.
+ * Ports of the main system that lead into an environment with an uplink, as in "[ADDRESS:]PORT[:INSIDE][/udp]".
+ * Without an address it is the loopback one: who wants others to connect says so, with an address of the machine or
+ * '*'.
  */
 #pragma once
 

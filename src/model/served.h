@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A role of an environment that a server answers: which one, and with what. Served now: `sockets`, the connections that lead
- * out of the environment's own network.
+ * A role of an environment that a server answers: which one, and with what. Served now: `sockets`, the connections
+ * that lead out of the environment's own network.
  */
 #pragma once
 
@@ -18,7 +18,8 @@ struct served {
 };
 
 bool served_is(const struct served *s);
-/* A rule, or the program; everything is copied. EINVAL, E2BIG with `err` set: both are given, too many, no such form. */
+/* A rule, or the program; everything is copied. EINVAL, E2BIG with `err` set: both are given, too many, no such
+ * form. */
 int served_allow(struct served *s, const char *rule, struct error *err);
 int served_by(struct served *s, const char *const *argv, size_t argc, struct error *err);
 int served_resolver(struct served *s, const char *address, struct error *err);

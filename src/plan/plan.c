@@ -62,7 +62,8 @@ unsigned long plan_digest(const struct plan *plan)
                 char numbers[64];
                 if (op->listed || op->kind == PLAN_EXPOSE)
                         continue;
-                /* Not which slot: who comes while the first run of an environment is being made does not know them yet. */
+                /* Not which slot: who comes while the first run of an environment is being made does not know them
+                 * yet. */
                 snprintf(numbers, sizeof numbers, "%d %d %d %d", op->kind, op->slot >= 0, op->writable + 2 * op->mirrored,
                          op->is_file);
                 mix(&digest, numbers);

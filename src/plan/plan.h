@@ -101,8 +101,8 @@ int plan_resolve(struct plan *plan, const struct environment *e, const struct sy
 char *plan_explain(const struct plan *plan, const struct environment *e);
 const char *plan_word(enum plan_kind kind);
 
-/* A fingerprint of everything in the plan that a second run of the same name must agree with: what follows from rules, not what
- * happened to be in a directory when it was listed. */
+/* A fingerprint of everything in the plan that a second run of the same name must agree with: what follows from
+ * rules, not what happened to be in a directory when it was listed. */
 unsigned long plan_digest(const struct plan *plan);
 
 /* The operation that makes the mirror, or NULL. */

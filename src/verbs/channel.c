@@ -141,8 +141,8 @@ static char *partner_path(const char *environment, const char *channel)
         return memory_format("%s/env/%s/" PARTNERS "/%s", state, environment, channel);
 }
 
-/* A listening socket on the outer side, in the environment's directory. It has a temporary name until the warden has taken it:
- * one of that name may be in use. */
+/* A listening socket on the outer side, in the environment's directory. It has a temporary name until the warden
+ * has taken it: one of that name may be in use. */
 static int listen_outside(struct making *m, const char *channel, int type, struct error *err)
 {
         cleanup_free char *path = partner_path(m->g->name, channel);

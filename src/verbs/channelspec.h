@@ -15,8 +15,8 @@ enum channel_form { FORM_NONE, FORM_STREAM, FORM_MESSAGES, FORM_PORT, FORM_FILES
 enum channel_form channel_form_of(const char *word);
 const char *channel_form_word(enum channel_form form);
 
-/* "outside:8080", "inside:127.0.0.1:80", "inside:[::1]:80", "outside:/run/x.sock": which side it is (CHANNEL_OUTSIDE, ...), or a
- * negative errno. `side` is filled but for `does`. */
+/* "outside:8080", "inside:127.0.0.1:80", "inside:[::1]:80", "outside:/run/x.sock": which side it is
+ * (CHANNEL_OUTSIDE, ...), or a negative errno. `side` is filled but for `does`. */
 int channel_place_parse(const char *text, struct channel_side *side, struct error *err);
 
 /* Adds commands: "NAME PROGRAM ARGUMENT... [-- NAME PROGRAM ...]". *text is fresh memory of *size bytes; *names too. */

@@ -88,6 +88,35 @@ static void take_back(const char *name, const uint64_t *ids, size_t count)
         }
 }
 
+/* A process that takes the rights back when this one has ended, however it ends: nobody else has *end, which is
+ * for the caller to close when the program is over. Returns its pid, or -1: then the caller takes them back
+ * itself. */
+static pid_t guard_rights(const char *name, const uint64_t *ids, size_t count, int *end)
+{
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -1;
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+                char byte;
+                close(ends[1]);
+                setsid(); /* no key of the terminal is meant for it */
+                for (int number = 1; number < NSIG; number++)
+                        signal(number, SIG_IGN);
+                while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+                        ;
+                take_back(name, ids, count);
+                _exit(0);
+        }
+        close(ends[0]);
+        *end = ends[1];
+        if (pid > 0)
+                return pid;
+        close(steal_fd(end));
+        return -1;
+}
+
 static bool is_started(const char *name)
 {
         cleanup_granting struct granting g = GRANTING_INIT;
@@ -193,11 +222,17 @@ int granted(struct request *r, struct environment *e)
         bool started = was || start(e->name, &pipe_end);
         if (started && !fresh)
                 result = give(e->name, list, ids, &err);
+        cleanup_close int guard_end = -1;
+        pid_t guard = was ? guard_rights(e->name, ids, list->count, &guard_end) : -1;
         if (result < 0)
                 error_print(stderr, &err);
         else if (started)
                 status = enter(e->name, r->command);
-        if (was)
+        if (guard > 0) {
+                close(steal_fd(&guard_end));
+                while (waitpid(guard, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        } else if (was)
                 take_back(e->name, ids, list->count);
         else if (is_started(e->name))
                 call_on(verb_stop, "paddock stop", e->name, "--now");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * `paddock serve`, `paddock servers`: who answers the roles of an environment. The supervisor of its calls is asked and told over a
- * socket in the environment's directory (servers/supervisor/admin.h).
+ * `paddock serve`, `paddock servers`: who answers the roles of an environment. The supervisor of its calls is asked
+ * and told over a socket in the environment's directory (servers/supervisor/admin.h).
  */
 #include "base/cleanup.h"
 #include "base/text.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Limits that nothing enforces, watched by processes beside the run: the size of a layer, and memory. The former is only told,
- * on standard error: no system gives an ordinary user a quota for a directory. When the latter is passed, what the
- * environment says under `over` is done.
+ * Limits that nothing enforces, watched by processes beside the run: the size of a layer, and memory. The former is
+ * only told, on standard error: no system gives an ordinary user a quota for a directory. When the latter is passed,
+ * what the environment says under `over` is done.
  */
 #pragma once
 

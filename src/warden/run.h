@@ -22,6 +22,6 @@ struct handover {
 int warden_hand_over(int socket, const struct handover *h, struct error *err);
 
 /* In the warden-to-be: takes it, and keeps the environment until it ends. When all is set up it calls started().
- * Returns -ECANCELED when the maker gave up, which has said why. `starter`: the reading end of a pipe, which it takes; the
- * environment is ended at once when that ends. -1: none. */
+ * Returns -ECANCELED when the maker gave up, which has said why. `starter`: the reading end of a pipe, which it
+ * takes; the environment is ended at once when that ends. -1: none. */
 int warden_main(int socket, int starter, void (*started)(void *context), void *context, struct error *err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The servers that stand between an environment and what it was granted, as the warden speaks with them: files-grant
- * for trees and files, socket-relay for sockets, channel for channels (their control.h have the words). Sending never waits: what the server
- * has no room for yet is kept, in order.
+ * for trees and files, socket-relay for sockets, channel for channels (their control.h have the words). Sending never
+ * waits: what the server has no room for yet is kept, in order.
  */
 #pragma once
 

@@ -418,6 +418,20 @@ where_fuse_is()
         is_not_held "$OUT"
 }
 
+@test "run -n --grant: of an environment that lives already, the right ends with the command, killed or not" {
+        needs_fuse
+        echo one >"$OUT/f"
+        web
+        run inside -n web --grant "$OUT" -- cat "$OUT/f"
+        expect_output one
+        is_not_held "$OUT"
+        start inside -n web --grant "$OUT" -- sh -c "cat $OUT/f; sleep 60"
+        eventually is_held "$OUT"
+        kill -KILL "$started"
+        eventually is_not_held "$OUT"
+        is_in_state web started
+}
+
 @test "run --grant: killed, it leaves nothing: its environment ends at once, and the next command that looks removes it" {
         needs_fuse
         mkdir "$OUT/a"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What seccomp filters have to know of this processor: its native ABI, and the second one, with the numbers that calls have there
- * (the kernel's arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with a bit.
+ * What seccomp filters have to know of this processor: its native ABI, and the second one, with the numbers that
+ * calls have there (the kernel's arch/.../syscall tables). x32 shares the first ABI's number and marks its calls with
+ * a bit.
  */
 #pragma once
 

@@ -70,8 +70,9 @@ _Noreturn void init_main(struct birth *birth);
 
 /* program.c: parts of the way to a program, for those that start one in another order (attend.c).
  *
- * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1: nobody
- * else has to do anything first) is where init says that it has done what was its business: the ids, and the network. */
+ * program_settle(): ids, host name and network of the namespaces that the caller was just made in. `mapped` (-1:
+ * nobody else has to do anything first) is where init says that it has done what was its business: the ids, and
+ * the network. */
 int program_settle(struct birth *birth, int mapped, struct error *err);
 int program_loopback(struct error *err); /* the loopback interface of this network */
 int program_give_up_groups(const struct birth *birth, struct error *err);

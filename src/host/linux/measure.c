@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the processes of a started environment have of memory: that which is theirs (RssAnon) and shared memory that they
- * have mapped (RssShmem), from /proc/PID/status. What several share is counted for each of them. Programs and files that
- * could be read again are not counted, nor are files on a tmpfs that nobody has mapped.
+ * What the processes of a started environment have of memory: that which is theirs (RssAnon) and shared memory that
+ * they have mapped (RssShmem), from /proc/PID/status. What several share is counted for each of them. Programs and
+ * files that could be read again are not counted, nor are files on a tmpfs that nobody has mapped.
  */
 #include "host/linux/keep.h"
 

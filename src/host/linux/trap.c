@@ -208,8 +208,9 @@ int trap_network(const struct birth *birth, struct error *err)
         return 0;
 }
 
-/* What no call that is made natively may do to a socket of the outer network: see supervisor.h. The numbers of the second ABI
- * are those of the kernel's tables; its calls that reach others are refused, as if this kernel had none. */
+/* What no call that is made natively may do to a socket of the outer network: see supervisor.h. The numbers of the
+ * second ABI are those of the kernel's tables; its calls that reach others are refused, as if this kernel had
+ * none. */
 static int make_filter(void)
 {
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -262,7 +263,8 @@ static int make_filter(void)
         return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 }
 
-/* No program connects a TCP socket itself, whatever it does to the arguments of a call: where Landlock can see to that. */
+/* No program connects a TCP socket itself, whatever it does to the arguments of a call: where Landlock can see to
+ * that. */
 static bool guard(void)
 {
         if (syscall(SYS_landlock_create_ruleset, NULL, 0, KERNEL_LANDLOCK_CREATE_VERSION) < 4)

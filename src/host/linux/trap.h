@@ -15,8 +15,8 @@
 /* Outside: starts the supervisor. Returns the end of its socket for trap_network() and trap_calls(). */
 int trap_start(const struct launch *launch, struct error *err);
 
-/* In a process that is root of the fresh network namespace: the addresses at which names are looked up inside become ones
- * of its loopback, and sockets that answer there go to the supervisor. */
+/* In a process that is root of the fresh network namespace: the addresses at which names are looked up inside
+ * become ones of its loopback, and sockets that answer there go to the supervisor. */
 int trap_network(const struct birth *birth, struct error *err);
 
 /* In the process whose descendants are the programs. From now on their calls are trapped. */
