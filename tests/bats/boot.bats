@@ -134,6 +134,20 @@ teardown() { end_boots; }
         expect_match 'its init is systemd, which needs a cgroup tree'
 }
 
+@test "boot: its clock starts with it, for its init and for who enters; the time of day is that of outside" {
+        barn
+        [ -e /proc/self/timens_offsets ] || skip "this kernel has no time namespaces"
+        awk '$1 < 120 { exit 1 }' /proc/uptime || skip "this machine has just been started"
+        boot --detach barn
+        eventually said barn 'the barn wakes'
+        run "$PADDOCK" enter barn -- cat /proc/uptime
+        awk '{ exit !($1 < 60) }' <<<"$output"
+        run types barn 'echo up $(cat /proc/uptime) up'
+        expect_match 'up [0-5]?[0-9]\.[0-9]+ .* up'
+        [ $(($(date +%s) - $("$PADDOCK" enter barn -- busybox date +%s))) -lt 5 ]
+        "$PADDOCK" stop barn
+}
+
 @test "boot: twice of one name is refused; one that is no system too" {
         barn
         boot --detach barn

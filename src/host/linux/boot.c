@@ -2,8 +2,8 @@
 /*
  * A subhurd: an environment with an init of its own.
  *
- *      paddock-init -- fork --> attendant, enters the floor -- clone: pid, mount, ipc, uts, cgroup --> the subhurd's
- * init
+ *      paddock-init -- fork --> attendant, enters the floor -- clone: pid, mount, ipc, uts, cgroup, time --> the
+ * subhurd's init
  *
  * Its process space is made from the floor's user namespace, so that its root is root over it: it may mount its
  * process list, and reboot(2) there ends it alone. The attendant, which nobody inside can see, learns how: the
@@ -33,6 +33,9 @@
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 extern char **environ;
 
@@ -45,6 +48,7 @@ static const struct {
                             {"ipc", CLONE_NEWIPC},
                             {"uts", CLONE_NEWUTS},
                             {"cgroup", CLONE_NEWCGROUP},
+                            {"time", CLONE_NEWTIME}, /* not every kernel has it */
                             {"mnt", CLONE_NEWNS}};
 
 static _Noreturn void give_up(int code, const char *what)
@@ -125,11 +129,25 @@ static int verdict(int status)
         return BOOT_LOST;
 }
 
+/* What is forked from now on counts its time from this boot. `offsets` was opened while that was allowed. The time of day
+ * is everybody's. */
+static void begin_time(int offsets)
+{
+        struct timespec monotonic, boot;
+        clock_gettime(CLOCK_MONOTONIC, &monotonic);
+        clock_gettime(CLOCK_BOOTTIME, &boot);
+        if (offsets < 0 || unshare(CLONE_NEWTIME) < 0 ||
+            dprintf(offsets, "monotonic -%lld 0\nboottime -%lld 0\n", (long long)monotonic.tv_sec,
+                    (long long)boot.tv_sec) < 0)
+                dprintf(2, "paddock: its uptime is the main system's: %s\r\n", strerror(errno));
+}
+
 _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
 {
         cleanup_error struct error err = ERROR_INIT;
         struct payload p;
         prctl(PR_SET_NAME, "paddock-boot", 0, 0, 0);
+        int offsets = openat(k->proc, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         setsid();
         int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), unlock = 0, number = 0;
@@ -148,6 +166,7 @@ _Noreturn void attend_boot(struct keep *k, uint32_t id, int payload)
                 dprintf(2, "paddock: %s\r\n", err.text);
                 _exit(125);
         }
+        begin_time(offsets);
         pid_t init = kernel_fork(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
         if (init == 0)
                 become_init(k, &p, slave, number);
@@ -189,6 +208,8 @@ int boot_approach(struct keep *k, struct error *err)
                 char path[64];
                 snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)init, kinds[i].name);
                 k->boot_namespaces[i] = init > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+                if (k->boot_namespaces[i] < 0 && init > 0 && errno == ENOENT && kinds[i].flag == CLONE_NEWTIME)
+                        continue;
                 if (k->boot_namespaces[i] < 0)
                         return error_set(err, ESRCH, "the subhurd has no init at this moment");
         }
@@ -200,7 +221,7 @@ int boot_approach(struct keep *k, struct error *err)
 int boot_enter(struct keep *k, struct error *err)
 {
         for (int i = 1; k->boot && i < BOOT_NAMESPACES; i++)
-                if (setns(k->boot_namespaces[i], kinds[i].flag) < 0)
+                if (k->boot_namespaces[i] >= 0 && setns(k->boot_namespaces[i], kinds[i].flag) < 0)
                         return error_sys(err, errno, "cannot enter the %s namespace of the subhurd", kinds[i].name);
         return 0;
 }

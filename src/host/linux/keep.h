@@ -14,7 +14,7 @@ struct entry {
         bool order; /* it carries out a change of the view: it tells itself what became of it, unless it was killed */
 };
 
-#define BOOT_NAMESPACES 5
+#define BOOT_NAMESPACES 6
 
 struct keep {
         struct birth *birth;
