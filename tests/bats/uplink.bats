@@ -6,6 +6,7 @@
 
 load common
 load uplink
+load boot
 
 setup_file() { command -v python3 >/dev/null || skip "needs python3"; }
 
@@ -123,6 +124,24 @@ EOF
                 "$PADDOCK" stop --now web'
         expect_status 0
         expect_output $'inside\ninside\nConnectionRefusedError'
+}
+
+@test "uplink: a system with an init of its own, with a published port, that starts anew" {
+        needs_uplink
+        client
+        barn '::respawn:/bin/busybox nc -ll -p 2200 -e /bin/echo sshd'
+        bed_root=1 run bed sh -c '"$PADDOCK" boot --detach --net uplink --publish 12200:2200 -n farm t || exit 1
+                ask() { for i in $(seq 50); do python3 client.py tcp/127.0.0.1/12200 | grep sshd && break; sleep 0.1; done; }
+                ask
+                "$PADDOCK" enter farm -- sh -c "busybox timeout 2 busybox nc 198.51.100.7 8000 </dev/null"; echo
+                "$PADDOCK" enter farm -- reboot
+                for i in $(seq 100); do "$PADDOCK" console farm </dev/null | grep -q restarts && break; sleep 0.1; done
+                ask
+                "$PADDOCK" boot --net uplink --publish 1:1 -n farm 2>&1
+                "$PADDOCK" stop --now farm'
+        expect_match $'^sshd\nworld(.*\n)+sshd\n.*farm. is there already, with another network'
+        "$PADDOCK" rm farm
+        "$PADDOCK" image rm barn
 }
 
 @test "uplink: a port that is taken, one for root, one of an address that is not here: told, with nothing left" {
