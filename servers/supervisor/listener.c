@@ -223,8 +223,11 @@ static void judge_connect(struct supervisor *s, const struct seccomp_notif *n)
                         send_on_errand(&errand);
                         return;
                 }
-        } else if ((domain != AF_INET && domain != AF_INET6) || type != SOCK_STREAM) {
+        } else if (type == SOCK_DGRAM || type == SOCK_RAW) {
                 respond(s, n->id, connect(fd, &address.any, size) < 0 ? -errno : 0, 0); /* which waits for nobody */
+        } else if ((domain != AF_INET && domain != AF_INET6) || type != SOCK_STREAM) {
+                send_on_errand(&errand);
+                return;
         } else if (size < sizeof(sa_family_t)) {
                 respond(s, n->id, -EINVAL, 0);
         } else if (address.any.sa_family == AF_UNSPEC) {

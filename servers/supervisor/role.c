@@ -106,8 +106,26 @@ void role_start(struct supervisor *s)
         say(s, &hello);
 }
 
+#define LAST_TURNS 20 /* of 10 ms, that a server has to end after its socket was closed */
+
+static void end_process(struct role *r, bool patient)
+{
+        int status = 0;
+        pid_t ended = 0;
+        for (int i = 0; (ended = waitpid(r->pid, &status, WNOHANG)) == 0 && patient && i < LAST_TURNS; i++) {
+                struct timespec pause = {.tv_nsec = 10000000};
+                nanosleep(&pause, NULL);
+        }
+        if (ended == 0) { /* it lives without a socket, and is of no use */
+                kill(r->pid, SIGKILL);
+                waitpid(r->pid, &status, 0);
+        }
+        r->status = status;
+        r->pid = -1;
+}
+
 /* It ended, or is not wanted any more. Whoever waits for its answer waits for the next one's. */
-static void lose(struct supervisor *s, bool kill_it)
+static void lose(struct supervisor *s, bool patient)
 {
         struct role *r = &s->role;
         if (r->socket >= 0)
@@ -117,20 +135,8 @@ static void lose(struct supervisor *s, bool kill_it)
         forget_kept(s);
         for (struct pending *p = s->pending; p; p = p->next)
                 p->asked = p->outer >= 0;
-        if (r->pid > 0) {
-                int status = 0;
-                pid_t ended = waitpid(r->pid, &status, WNOHANG);
-                if (ended == 0 && kill_it)
-                        kill(r->pid, SIGKILL);
-                if (ended == 0)
-                        ended = waitpid(r->pid, &status, kill_it ? 0 : WNOHANG);
-                if (ended == 0) { /* it closed its socket, and lives: it is of no use */
-                        kill(r->pid, SIGKILL);
-                        waitpid(r->pid, &status, 0);
-                }
-                r->status = status;
-                r->pid = -1;
-        }
+        if (r->pid > 0)
+                end_process(r, patient);
         unsigned long pause = PAUSE_FIRST << (r->failures < 6 ? r->failures : 6);
         r->again = clock_ms() + (int64_t)(pause < PAUSE_LONGEST ? pause : PAUSE_LONGEST);
         r->failures++;

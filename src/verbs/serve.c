@@ -120,6 +120,7 @@ static int list(const struct request *r, struct error *err)
         json_t *live = json_array_get(state, 0);
         bool root = e.identity == IDENTITY_ROOT, own = e.network != NETWORK_INHERIT || served_is(&e.sockets);
         cleanup_free char *sockets = live ? words_of(json_object_get(live, "command")) : described(&e.sockets);
+        bool lost = served_is(&e.sockets) && !live && store_is_started(&store, r->name, err) > 0;
         const struct row rows[] = {
                 {"files", "own", (char *)(root && e.root == ROOT_HOST ? "the kernel, over paddock-files-mirror" : "the kernel"), NULL},
                 {"ids", root ? "own" : "inherit", (char *)"the kernel", NULL},
@@ -140,6 +141,11 @@ static int list(const struct request *r, struct error *err)
                         json_object_set(one, "server", rows[i].state);
                 json_array_append_new(all, one);
         }
+        if (lost)
+                fprintf(stderr,
+                        "paddock: the supervisor of '%s' has ended, and no connection is made there any more\n"
+                        "paddock: `paddock restart %s` starts it with a new one\n",
+                        r->name, r->name);
         if (r->json) {
                 json_dumpf(all, stdout, JSON_INDENT(2));
                 putchar('\n');

@@ -167,6 +167,24 @@ X
         expect_match 'restarts [1-9]'
 }
 
+@test "served: the supervisor killed: no connection is made any more, none leads past it, and it is told" {
+        described web
+        "$PADDOCK" create -f web.yaml
+        run outside bash -c '
+                "$PADDOCK" start web
+                "$PADDOCK" enter web -- python3 say.py 10.9.8.7 80
+                server=$("$PADDOCK" servers --json web | sed -n "s/.*\"pid\": \([0-9]*\).*/\1/p" | head -1)
+                kill -9 "$(awk "/^PPid:/ { print \$2 }" "/proc/$server/status")"
+                "$PADDOCK" enter web -- python3 say.py 10.9.8.7 80
+                "$PADDOCK" servers web
+                "$PADDOCK" restart web
+                "$PADDOCK" enter web -- python3 say.py 10.9.8.7 80
+                "$PADDOCK" stop web'
+        expect_match $'^80\nFunction not implemented\n'
+        expect_match "the supervisor of 'web' has ended"
+        expect_match $'\n80$'
+}
+
 @test "served: replaced twenty times under load, and no client sees an error" {
         described web
         "$PADDOCK" create -f web.yaml
