@@ -136,7 +136,10 @@ int reach_unix(int root, const char *path, int type)
 {
         struct open_how how = {.flags = O_PATH | O_CLOEXEC,
                                .resolve = root < 0 ? 0 : RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-        cleanup_close int at = (int)syscall(SYS_openat2, root < 0 ? AT_FDCWD : root, path, &how, sizeof how);
+        cleanup_close int at = -1;
+        /* EAGAIN: something was mounted or renamed meanwhile, anywhere. The caller's time ends it. */
+        while ((at = (int)syscall(SYS_openat2, root < 0 ? AT_FDCWD : root, path, &how, sizeof how)) < 0 && errno == EAGAIN)
+                ;
         cleanup_close int fd = at < 0 ? -1 : socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct sockaddr_un a = {.sun_family = AF_UNIX};
         struct stat st;
