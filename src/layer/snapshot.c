@@ -25,12 +25,25 @@ static int make_directory(int dir, const char *name, unsigned mode)
         return files_open_directory(dir, name);
 }
 
+/* The same, of whoever `like` belongs to: the directories of real root's layers are their environments' ids'. */
+static int make_alike(int dir, const char *name, int like)
+{
+        struct stat st, made;
+        cleanup_close int fd = make_directory(dir, name, 0700);
+        if (fd < 0)
+                return fd;
+        if (fstat(like, &st) < 0 || fstat(fd, &made) < 0 ||
+            ((st.st_uid != made.st_uid || st.st_gid != made.st_gid) && fchown(fd, st.st_uid, st.st_gid) < 0))
+                return -errno;
+        return steal_fd(&fd);
+}
+
 /* The slot `name` of the layer directory `old`, in `new`: empty again, or `whole`. */
 static int prepare_slot(int old, int new, const char *name, bool whole)
 {
         static const struct layer plain = {.ids = true};
         cleanup_close int from = files_open_directory(old, name);
-        cleanup_close int to = from < 0 ? -1 : make_directory(new, name, 0700);
+        cleanup_close int to = from < 0 ? -1 : make_alike(new, name, from);
         struct into into = {.fd = to, .inherits = true, .share = true};
         const char *what;
         cleanup_free char *failed = NULL;
@@ -39,7 +52,7 @@ static int prepare_slot(int old, int new, const char *name, bool whole)
         cleanup_close int upper = result < 0 ? -1 : files_open_directory(from, "upper");
         cleanup_close int content = result < 0 ? -1 : files_open_any(from, "content");
         if (result == 0 && upper >= 0) {
-                cleanup_close int made = make_directory(to, "upper", 0700), work = make_directory(to, "work", 0700);
+                cleanup_close int made = make_directory(to, "upper", 0700), work = make_alike(to, "work", from);
                 result = made < 0   ? made
                          : work < 0 ? work
                          : whole    ? duplicate(upper, made, &failed)
@@ -66,7 +79,7 @@ static int prepare_slot(int old, int new, const char *name, bool whole)
  * `whole`. */
 static int prepare(int dir, int old, const struct chain *chain, bool whole, struct error *err)
 {
-        cleanup_close int new = make_directory(dir, "layer", 0700);
+        cleanup_close int new = old < 0 ? make_directory(dir, "layer", 0700) : make_alike(dir, "layer", old);
         int result = new < 0 ? new : 0;
         int copy = old < 0 ? -1 : openat(old, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         cleanup_dir DIR *list = copy < 0 ? NULL : fdopendir(copy);

@@ -108,7 +108,7 @@ static int hold_still(struct held *h, const char *name, bool may_run, struct err
         return error_remedy(err, "look for it with ps, and end it");
 }
 
-/* Opens the environment. Those of real root lie under a range of ids of each one's own, which no other could share. */
+/* Opens the environment. */
 static int hold(struct held *h, const char *name, bool may_run, struct error *err)
 {
         int result = store_open(&h->store, err);
@@ -117,16 +117,9 @@ static int hold(struct held *h, const char *name, bool may_run, struct error *er
         if (result < 0)
                 return result;
         cleanup_environment struct environment e = {0};
-        struct stat st;
         result = store_load(&h->store, name, &e, err);
         if (result < 0)
                 return result;
-        if (fstat(h->directory, &st) == 0 && st.st_uid != geteuid()) {
-                error_set(err, ENOTSUP,
-                          "environment '%s' is root's, with ids of its own: its layer cannot be shared by this version",
-                          name);
-                return error_remedy(err, "`paddock export %s - | paddock import - NEW` copies it", name);
-        }
         h->root = e.identity == IDENTITY_ROOT && geteuid() != 0;
         return hold_still(h, name, may_run, err);
 }
@@ -252,6 +245,12 @@ static int prepare_clone(void *context, int directory, struct error *err)
                 if (result < 0)
                         return error_sys(err, -result, "cannot copy %s", *file);
         }
+        /* Of real root's both have one range of ids: that of the files which they share. */
+        struct stat from, made;
+        if (fstat(p->from, &from) < 0 || fstat(directory, &made) < 0 ||
+            ((from.st_uid != made.st_uid || from.st_gid != made.st_gid) &&
+             fchown(directory, from.st_uid, from.st_gid) < 0))
+                return error_sys(err, errno, "cannot give the clone to the environment's ids");
         return snapshot_prepare(p->store, directory, p->chain, err);
 }
 

@@ -7,7 +7,7 @@ load common
 load layers
 
 
-# Real root's layers lie under a range of ids, and are refused by name.
+# Real root's layers lie under a range of ids: they have a test of their own.
 needs_user() { ! is_root || skip 'of an ordinary user'; }
 
 shown() { "$PADDOCK" run -n "$1" -- $TREES show "$2"; }
@@ -362,4 +362,32 @@ x" ]; echo mine >d/f'
         kill "$started"
         wait "$started" || true
         eventually "$PADDOCK" rm lim
+}
+
+@test "snapshot: environments of real root, whose clones have the ids of what they share" {
+        is_root || skip 'of real root'
+        run "$PADDOCK" run -n env true
+        [ "$(stat -c %u "$XDG_STATE_HOME/paddock/env/env")" -ge 1879048192 ] || skip 'no ids of its own here'
+        mkdir d && echo base >d/f && echo base >g
+        sh_in 'echo one >d/f; chown 33:42 d/f; rm g; echo n >n; chmod 600 n; mkdir -m 700 p; chown 5 p'
+        untouched "$HOME" "$PADDOCK" snapshot env one
+        sh_in '[ "$(stat -c %u:%g d/f)" = 33:42 ]; [ "$(stat -c %u:%a p)" = 5:700 ]; [ "$(cat d/f n)" = "one
+n" ]; [ ! -e g ]; echo two >d/f; rm n; echo back >g'
+        "$PADDOCK" diff env >"$PLACE/two"
+        "$PADDOCK" clone env other
+        "$PADDOCK" diff other | diff "$PLACE/two" -
+        [ "$(stat -c %u "$XDG_STATE_HOME/paddock/env/env")" = "$(stat -c %u "$XDG_STATE_HOME/paddock/env/other")" ]
+        "$PADDOCK" run -n other -- sh -ec '[ "$(cat d/f g)" = "two
+back" ]; [ "$(stat -c %u:%g d/f)" = 33:42 ]; echo other >d/f; rmdir p'
+        untouched "$HOME" "$PADDOCK" reset env one
+        sh_in '[ "$(cat d/f n)" = "one
+n" ]; [ ! -e g ]; [ "$(stat -c %u:%g:%a d/f n p | tr "\n" " ")" = "33:42:644 0:0:600 5:0:700 " ]'
+        "$PADDOCK" discard env
+        no_changes
+        sh_in '[ "$(cat d/f g)" = "base
+base" ]'
+        "$PADDOCK" run -n other -- sh -ec '[ "$(cat d/f)" = other ]; [ ! -e p ]'
+        "$PADDOCK" rm env && "$PADDOCK" rm other && "$PADDOCK" gc
+        [ "$(frozen_count)" = 0 ]
+        nothing_left
 }

@@ -6,7 +6,6 @@
 #include "base/text.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 
 static int write_to(const char *path, const char *text, struct error *err)
@@ -118,4 +117,10 @@ unsigned identity_unused_range(const char *key)
                         return first;
         }
         return RANGE_FIRST;
+}
+
+bool identity_begins_range(unsigned id)
+{
+        return id >= RANGE_FIRST && (id - RANGE_FIRST) % IDENTITY_RANGE == 0 &&
+               (id - RANGE_FIRST) / IDENTITY_RANGE < RANGE_COUNT;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Ids of an environment of real root: 65,536 outer ids from `base` on appear inside as 0..65535. */
@@ -12,6 +13,8 @@
 /* A range of ids that no account, no line of /etc/subuid and no container tool's usual range has. `key` spreads
  * environments over the possible ranges; equal keys give equal ranges. */
 unsigned identity_unused_range(const char *key);
+/* Is `id` the first of such a range? */
+bool identity_begins_range(unsigned id);
 
 /* Maps the calling process's one uid and gid to themselves, in the user namespace that it has just made. */
 int identity_map_self(uid_t uid, gid_t gid, struct error *err);

@@ -196,7 +196,7 @@ int launch_prepare(struct birth *birth, struct superuser *superuser, struct erro
         if (launch->state >= 0 && fchdir(launch->state) < 0)
                 return error_sys(err, errno, "cannot enter the environment's directory");
         if (launch->plan->superuser && !birth->joining) {
-                result = superuser_prepare(superuser, launch->system,
+                result = superuser_prepare(superuser, launch,
                                            launch->name ? launch->name : launch->scratch_name, err);
                 birth->superuser = superuser;
                 if (result == 0)

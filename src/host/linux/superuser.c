@@ -24,9 +24,22 @@ static bool is_listed(const struct superuser *s, const char *path)
         return false;
 }
 
-int superuser_prepare(struct superuser *s, const struct system *system, const char *key, struct error *err)
+static void add_frozen(struct superuser *s, const struct plan *plan, size_t *capacity)
 {
-        *s = (struct superuser){.base = identity_unused_range(key)};
+        for (size_t i = 0; i < plan->count; i++)
+                for (size_t n = 0; n < plan->ops[i].frozen; n++) {
+                        char *stage = memory_format(STAGE "/m/%zu", s->count);
+                        *vector_add(s->staged, s->count, *capacity) = (struct staged){
+                                .path = memory_string(plan->ops[i].sources[n]), .stage = stage, .frozen = true};
+                }
+}
+
+int superuser_prepare(struct superuser *s, const struct launch *launch, const char *key, struct error *err)
+{
+        const struct system *system = launch->system;
+        struct stat st;
+        bool has = launch->state >= 0 && fstat(launch->state, &st) == 0 && identity_begins_range(st.st_uid);
+        *s = (struct superuser){.base = has ? st.st_uid : identity_unused_range(key)};
         size_t capacity = 0;
         for (size_t i = 0; i < system->mount_count; i++) {
                 const struct mount *mount = &system->mounts[i];
@@ -37,6 +50,7 @@ int superuser_prepare(struct superuser *s, const struct system *system, const ch
                 *vector_add(s->staged, s->count, capacity) =
                         (struct staged){.path = memory_string(mount->path), .stage = stage};
         }
+        add_frozen(s, launch->plan, &capacity);
         s->mapped = mmap(NULL, s->count + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (s->mapped == MAP_FAILED)
                 return error_sys(err, errno, "cannot share memory with the environment's first process");
@@ -45,16 +59,17 @@ int superuser_prepare(struct superuser *s, const struct system *system, const ch
         return 0;
 }
 
-/* Clones one mount alone and maps its ids where its file system can. Returns the detached mount. */
-static int clone_mapped(const char *path, int user_namespace, unsigned char *mapped, struct error *err)
+/* Clones one mount alone and maps its ids where its file system can, and they are not the environment's already. Returns the detached mount. */
+static int clone_mapped(const struct staged *staged, int user_namespace, unsigned char *mapped, struct error *err)
 {
+        const char *path = staged->path;
         cleanup_close int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT);
         if (tree < 0)
                 return errno == ENOENT || errno == EINVAL || errno == EACCES
                                ? -ENOENT /* covered by another mount: nobody sees it */
                                : error_sys(err, errno, "cannot clone the mount on %s", path);
         struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
-        *mapped = mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
+        *mapped = !staged->frozen && mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
         return steal_fd(&tree);
 }
 
@@ -90,7 +105,7 @@ int superuser_stage(struct superuser *s, pid_t init, int state, struct error *er
         }
         cleanup_free int *trees = memory_grow(NULL, s->count, sizeof *trees);
         for (size_t i = 0; i < s->count; i++) {
-                trees[i] = result < 0 ? -1 : clone_mapped(s->staged[i].path, user_namespace, &s->mapped[i], err);
+                trees[i] = result < 0 ? -1 : clone_mapped(&s->staged[i], user_namespace, &s->mapped[i], err);
                 if (trees[i] < 0 && trees[i] != -ENOENT)
                         result = result < 0 ? result : trees[i];
         }

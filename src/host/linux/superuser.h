@@ -8,6 +8,9 @@
  * mount namespace that only this run has; the environment's mount namespace is a copy of it and takes its sources from
  * there. The layer's own files belong to the range: a set-uid file in it is set-uid to nobody.
  *
+ * The environment's directory keeps the range: its owner is the first id, and a clone has the range of what it was made
+ * from. Frozen parts of a layer have these owners too, so each is staged as it is, without a map.
+ *
  * A file system that cannot map ids (overlay below a container, FUSE, virtual ones) is staged without: it can be seen,
  * as nobody's, and is read-only.
  */
@@ -30,8 +33,8 @@ struct superuser {
 };
 
 /* Before the environment's first process is made: a mount namespace for this run, and the list of what will be
- * staged. */
-int superuser_prepare(struct superuser *s, const struct system *system, const char *key, struct error *err);
+ * staged. `key` chooses the ids of an environment that has none yet. */
+int superuser_prepare(struct superuser *s, const struct launch *launch, const char *key, struct error *err);
 
 /* Afterwards: maps the ids of `init` and stages everything. `state` is the environment's directory, or -1. */
 int superuser_stage(struct superuser *s, pid_t init, int state, struct error *err);

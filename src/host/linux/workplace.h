@@ -19,6 +19,7 @@ struct staged {
         char *path;   /* where it is mounted in the main system */
         char *stage;  /* where it stands now, alone, with its ids mapped */
         bool mapped;  /* its ids are the environment's */
+        bool frozen;  /* no file system, but a part of the layer that is frozen: it has the environment's ids on disk */
 };
 
 struct workplace {
