@@ -364,6 +364,17 @@ x" ]; echo mine >d/f'
         eventually "$PADDOCK" rm lim
 }
 
+@test "snapshot: of real root's, before the first run, and back to nothing" {
+        is_root || skip 'of real root'
+        "$PADDOCK" create env
+        "$PADDOCK" snapshot env empty
+        sh_in 'echo x >f'
+        "$PADDOCK" reset env empty
+        no_changes
+        sh_in '[ ! -e f ]; echo y >f'
+        expect_changes 'A  f'
+}
+
 @test "snapshot: environments of real root, whose clones have the ids of what they share" {
         is_root || skip 'of real root'
         run "$PADDOCK" run -n env true

@@ -73,7 +73,8 @@ static int open_bind(const struct workplace *w, struct sources *o, const struct 
         int result = add_piece(o, source, "", false, op->writable && own && own->mapped, path, err);
         for (size_t i = 0; result == 0 && i < w->staged_count; i++) {
                 const struct staged *below = &w->staged[i];
-                if (below->frozen || below == own || !path_is_below(below->path, path) || strcmp(below->path, path) == 0)
+                if (below->frozen || below == own || !path_is_below(below->path, path) ||
+                    strcmp(below->path, path) == 0)
                         continue;
                 cleanup_close int sub = source_open(w, false, below->path, err);
                 result = sub < 0 ? sub

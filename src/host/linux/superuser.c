@@ -60,7 +60,8 @@ int superuser_prepare(struct superuser *s, const struct launch *launch, const ch
 }
 
 /* Clones one mount alone and maps its ids where its file system can, and they are not the environment's already. Returns the detached mount. */
-static int clone_mapped(const struct staged *staged, int user_namespace, unsigned char *mapped, struct error *err)
+static int clone_mapped(const struct staged *staged, int user_namespace, unsigned char *mapped,
+                        struct error *err)
 {
         const char *path = staged->path;
         cleanup_close int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT);
@@ -102,6 +103,9 @@ int superuser_stage(struct superuser *s, pid_t init, int state, struct error *er
                 parent = open_tree(AT_FDCWD, "..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
                 if (own < 0 || parent < 0 || fchown(state, s->base, s->base) < 0)
                         return error_sys(err, errno, "cannot give the environment's directory to its ids");
+                /* One that a reset or a snapshot before the first run left empty is still root's. */
+                if (fchownat(state, "layer", s->base, s->base, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+                        return error_sys(err, errno, "cannot give the layer to the environment's ids");
         }
         cleanup_free int *trees = memory_grow(NULL, s->count, sizeof *trees);
         for (size_t i = 0; i < s->count; i++) {
