@@ -51,7 +51,7 @@ void explain_json(const struct plan *plan, const struct environment *e)
         json_t *object = json_pack("{s:o, s:s, s:b, s:o, s:s, s:b, s:s, s:o, s:b, s:o, s:o}", "name",
                                    e->name ? json_string(e->name) : json_null(), "identity", identity_word(e->identity),
                                    "mapped_range", plan->superuser, "namespaces", namespaces, "network",
-                                   network_word(e->network), "session", plan->session, "layer",
+                                   plan->served ? "served" : network_word(e->network), "session", plan->session, "layer",
                                    plan->in_memory ? "memory" : "disk", "directory",
                                    plan->cwd ? json_name(plan->cwd) : json_string("/"), "new_root", plan->new_root,
                                    "operations", operations, "notes", notes);

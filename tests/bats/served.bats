@@ -263,6 +263,8 @@ X
         expect_match 'sockets: \{serve: \[python3, .*server.py, "?81=13"?\], resolver: "?10.9.8.7:5353"?\}'
         run "$PADDOCK" run -f web.yaml --explain
         expect_match 'network +own; connections that lead out, and names, are put to a server'
+        run "$PADDOCK" run -f web.yaml --explain --json
+        expect_match '"network": "served"'
         run "$PADDOCK" servers web
         expect_match 'sockets +serve +python3 .*server.py 81=13'
         run "$PADDOCK" serve web sockets -- true
