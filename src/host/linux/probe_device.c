@@ -2,6 +2,7 @@
 /* Devices: FUSE, network tunnels, and what a terminal accepts. */
 #include "base/cleanup.h"
 #include "host/linux/probe_trial.h"
+#include "host/linux/uplink.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -134,8 +135,13 @@ void probe_tun(struct probing *p)
         if (probe_impossible(p, probe) || cannot_open(probe, "/dev/net/tun", "tun", "tun", lost))
                 return;
         struct trial trial = trial_run(p, try_tun, NULL);
-        if (probe_settled(probe, &trial, "/dev/net/tun makes an interface in a network namespace"))
+        if (probe_settled(probe, &trial, "/dev/net/tun makes an interface in a network namespace")) {
+                if (trial.code == 0 && !uplink_pasta()) {
+                        probe_set(probe, PROBE_DEGRADED, "/dev/net/tun works, and pasta, which would use it, is not installed");
+                        probe_but(probe, lost, "install the package passt");
+                }
                 return;
+        }
         if (trial.step == TRIAL_CREATE) {
                 probe_failed(probe, "make a network namespace", &trial);
                 probe_but(probe, "no network of an environment's own, not even an empty one",

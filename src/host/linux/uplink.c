@@ -30,7 +30,7 @@
         "as root, install the package passt (Debian 12, Ubuntu 22.10, Fedora and later have it), or use --net none "   \
         "or --net inherit"
 
-static const char *pasta_path(void)
+const char *uplink_pasta(void)
 {
         static const char *const places[] = {"/usr/bin/pasta", "/usr/local/bin/pasta", "/bin/pasta",
                                              "/run/current-system/sw/bin/pasta", NULL};
@@ -89,7 +89,7 @@ static int check_port(const struct publish *p, struct error *err)
 int uplink_check(struct birth *birth, struct error *err)
 {
         const struct launch *launch = birth->launch;
-        if (!pasta_path()) {
+        if (!uplink_pasta()) {
                 error_set(err, ENOENT, "cannot find pasta, which carries an uplink");
                 return error_remedy(err, NO_PASTA);
         }
@@ -119,7 +119,7 @@ static char **pasta_words(const struct plan *plan)
                                              "-U", "none", "--dns-forward", UPLINK_RESOLVER};
         char **argv = NULL;
         size_t count = 0, capacity = 0;
-        *vector_add(argv, count, capacity) = (char *)pasta_path();
+        *vector_add(argv, count, capacity) = (char *)uplink_pasta();
         for (size_t i = 0; i < sizeof always / sizeof *always; i++)
                 *vector_add(argv, count, capacity) = (char *)always[i];
         bool any[2] = {false, false};

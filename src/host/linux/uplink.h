@@ -31,6 +31,9 @@ int uplink_start(struct birth *birth, struct error *err);
 /* Waits for that end, not long, and closes it. */
 void uplink_over(struct birth *birth);
 
+/* The program that carries an uplink, or NULL. */
+const char *uplink_pasta(void);
+
 /* In init, alone in the fresh network namespace: loopback, and the filter. */
 int uplink_guard(struct error *err);
 /* When the view stands: a resolver that can be reached, if what the tree names cannot. */
