@@ -669,6 +669,7 @@ seen_inside()
                 - "$OUT/t" >"$PLACE/inside" &
         sleep 2
         kill -KILL "$started"
+        sleep 0.5 # for the one touch or rm that it had just begun
         rm -f "$OUT"/t/d*/new
         touch "$OUT/t/over"
         wait $!
