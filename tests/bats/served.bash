@@ -6,7 +6,7 @@
 SERVED=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/served
 SERVER=$SERVED/server.py
 
-# outside COMMAND... - in that network, with its services; a single id, and so identity self.
+# outside COMMAND... - in that network, with its services; a single id, and so identity self. With $mapless as who one is, for root.
 outside()
 {
         export SAID=$PWD/said SERVER SERVED
@@ -19,7 +19,9 @@ try:
 except OSError as e:
     print(e.strerror or e)
 X
-        unshare -Urn --keep-caps bash -c '
+        local user=(-Ur --keep-caps)
+        [ -z "${mapless:-}" ] || user=()
+        unshare "${user[@]}" -n bash -c '
                 ip link set lo up
                 ip addr add 10.9.8.7/32 dev lo
                 python3 "$SERVED/outside.py" 10.9.8.7 "$PWD/ready" 80 81 82 83 &

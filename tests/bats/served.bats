@@ -4,6 +4,7 @@
 
 load common
 load served
+load boot
 
 @test "served: a connection is put to the server, which lets it through or refuses it by an error" {
         described web 81=13 82=110
@@ -204,6 +205,25 @@ print(count > 100)" &
                 "$PADDOCK" stop web'
         expect_output True
         [ "$(grep -c ^hello said)" -ge 5 ]
+}
+
+@test "served: the connections of a system with an init of its own, too" {
+        is_root || skip 'only root has more than one id in a network that a test made'
+        barn
+        described sub 81=13
+        printf 'root: barn\nidentity: root\ninit: [/sbin/init]\n' >>sub.yaml
+        "$PADDOCK" create -f sub.yaml
+        cat >within.sh <<'X'
+"$PADDOCK" start sub
+until "$PADDOCK" console sub </dev/null | grep -q 'barn wakes'; do sleep 0.1; done
+for port in 80 81; do "$PADDOCK" enter sub -- busybox nc -w 2 10.9.8.7 $port </dev/null; done
+"$PADDOCK" stop sub
+X
+        mapless=yes run outside sh within.sh
+        expect_match '(^|\n)80'
+        expect_match 'Permission denied'
+        "$PADDOCK" rm sub
+        "$PADDOCK" image rm barn
 }
 
 @test "served: what makes no sense is dropped, wherever it comes from" {
