@@ -35,7 +35,7 @@ nobody_left() { ! pgrep -u "$(id -u)" -f "$1" >/dev/null; }
         wait "$two" || second=$?
         [ "$first" = 0 ] || [ "$second" = 0 ]
         # Who came second saw it there, started already, or just being made.
-        cat first second | grep -qE "is there already|runs already|is started already"
+        cat first second | grep -qE "there is an environment|is there already|runs already|is started already"
         eventually said pair 'the barn wakes'
         [ "$("$PADDOCK" enter pair -- cat /var/ups)" = up ]
 }
