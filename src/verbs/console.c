@@ -10,6 +10,7 @@
 
 #include <argp.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -82,12 +83,28 @@ static bool take_input(struct watching *v)
         return write_whole(v->socket, data, (size_t)n) && !key;
 }
 
+/* Whoever reads from us may not: then it is waited for, but a signal that is to end us is not kept waiting with it. */
+static bool may_write(const struct watching *v)
+{
+        for (;;) {
+                struct pollfd fds[2] = {{.fd = STDOUT_FILENO, .events = POLLOUT}, {.fd = v->signals, .events = POLLIN}};
+                struct signalfd_siginfo info;
+                if (poll(fds, 2, -1) < 0 && errno != EINTR)
+                        return false;
+                if (fds[0].revents)
+                        return true;
+                if (fds[1].revents && read(v->signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGWINCH)
+                        return false;
+        }
+}
+
 /* What it says. Returns false at its end. */
 static bool take_output(struct watching *v)
 {
-        char data[8192];
+        char data[PIPE_BUF]; /* so much finds room in a pipe that can be written */
         ssize_t n = read(v->socket, data, sizeof data);
-        return n > 0 ? write_whole(STDOUT_FILENO, data, (size_t)n) : n < 0 && (errno == EINTR || errno == EAGAIN);
+        return n > 0 ? may_write(v) && write_whole(STDOUT_FILENO, data, (size_t)n)
+                     : n < 0 && (errno == EINTR || errno == EAGAIN);
 }
 
 /* Until what has been said so far is shown. */

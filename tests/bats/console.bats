@@ -77,9 +77,13 @@ teardown() { end_boots; }
         eventually said barn 'the barn wakes'
         mkfifo stuck
         exec 9<>stuck
-        start sh -c 'sleep 30 | "$PADDOCK" console barn >stuck'
+        start sh -c 'sleep 30 | exec "$PADDOCK" console barn >stuck'
         types barn 'i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done; echo all said' 5 >/dev/null
         eventually said barn 'all said'
         "$PADDOCK" stop barn
+        # It waits for whoever would read, and ends when it is told to.
+        watcher=$(pgrep -u "$(id -u)" -P "$started" -f 'console barn')
+        kill "$watcher"
+        eventually ended "$watcher"
         exec 9>&-
 }
