@@ -167,7 +167,7 @@ _paddock()
         doctor) options=(--json) ;;
         export | import) options=(-j --json -p --progress) ;;
         boot) options=(-n --name= --root= --detach --net= --publish= --limit=) ;;
-        channel) options=(--outside= --inside= --to= --remove= --call= -j --json) ;;
+        channel) options=(--outside= --inside= --to= --keep --remove= --call= -j --json) ;;
         console) options=() ;;
         servers) options=(-j --json) ;;
         serve) options=() ;;

@@ -218,6 +218,7 @@ complete -c paddock -n '__paddock_verb channel; and test (count (commandline -op
 complete -c paddock -n '__paddock_verb channel' -l outside -r -d 'a program outside listens there'
 complete -c paddock -n '__paddock_verb channel' -l inside -x -d 'a program inside listens there'
 complete -c paddock -n '__paddock_verb channel' -l to -x -a '(__paddock_names)' -d 'to another environment'
+complete -c paddock -n '__paddock_verb channel' -l keep -d 'at later starts as well'
 complete -c paddock -n '__paddock_verb channel' -l remove -x -d 'end this one'
 complete -c paddock -n '__paddock_verb channel' -l call -r -d 'inside: ask for a command'
 complete -c paddock -n '__paddock_verb channel' -s j -l json -d 'print JSON'

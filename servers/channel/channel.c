@@ -21,7 +21,9 @@ struct channel *channel_find(struct state *s, uint64_t id)
 
 static int type_of(const struct channel *c)
 {
-        return c->spec.kind == CHANNEL_MESSAGES ? SOCK_SEQPACKET : SOCK_STREAM;
+        return c->spec.kind == CHANNEL_MESSAGES    ? SOCK_SEQPACKET
+               : c->spec.kind == CHANNEL_DATAGRAMS ? SOCK_DGRAM
+                                                   : SOCK_STREAM;
 }
 
 static bool is_side_good(const struct channel_spec *spec, const struct channel_side *side)
@@ -31,9 +33,9 @@ static bool is_side_good(const struct channel_spec *spec, const struct channel_s
         if (side->does == CHANNEL_ACCEPT)
                 return true;
         if (side->family == AF_UNIX)
-                return side->does == CHANNEL_CONNECT && side->path[0] == '/';
+                return side->does == CHANNEL_CONNECT && side->path[0] == '/' && spec->kind != CHANNEL_DATAGRAMS;
         return (side->family == AF_INET || side->family == AF_INET6) && side->port > 0 && side->port < 65536 &&
-               spec->kind == CHANNEL_STREAM;
+               (spec->kind == CHANNEL_STREAM || spec->kind == CHANNEL_DATAGRAMS);
 }
 
 /* Reads what it is to be. */
@@ -45,11 +47,14 @@ static int read_spec(struct channel *c, int fd)
                 return -EBADMSG;
         if (pread(fd, spec, sizeof *spec, 0) != (ssize_t)sizeof *spec || spec->version != CHANNEL_VERSION ||
             spec->text > CHANNEL_TEXT || !memchr(spec->partner, 0, sizeof spec->partner) ||
-            spec->kind < CHANNEL_STREAM || spec->kind > CHANNEL_EXEC)
+            spec->kind < CHANNEL_STREAM || spec->kind > CHANNEL_DATAGRAMS)
                 return -EBADMSG;
         if (!is_side_good(spec, &spec->side[0]) || !is_side_good(spec, &spec->side[1]) ||
             spec->side[CHANNEL_OUTSIDE].does == CHANNEL_LISTEN ||
             (spec->side[0].does == CHANNEL_CONNECT && spec->side[1].does == CHANNEL_CONNECT))
+                return -EBADMSG;
+        if (spec->kind == CHANNEL_DATAGRAMS && spec->side[0].does != CHANNEL_CONNECT &&
+            spec->side[1].does != CHANNEL_CONNECT)
                 return -EBADMSG;
         c->text = memory_new(spec->text + 2);
         return pread(fd, c->text, spec->text, sizeof *spec) == (ssize_t)spec->text ? 0 : -EBADMSG;
@@ -58,15 +63,19 @@ static int read_spec(struct channel *c, int fd)
 /* The inner listening socket, in the environment's network. */
 static int make_listener(struct state *s, const struct channel *c, const struct channel_side *side)
 {
-        cleanup_close int fd = c->network ? reach_socket(s, (int)side->family)
-                                          : socket((int)side->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int type = type_of(c);
+        cleanup_close int fd = c->network ? reach_socket(s, (int)side->family, type)
+                                          : socket((int)side->family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return c->network ? fd : -errno;
         union channel_address a;
         int on = 1;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (type == SOCK_STREAM) /* of UDP it would let two have one port */
+                setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (side->family == AF_INET6)
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         socklen_t size = channel_address(side, &a);
-        if (bind(fd, &a.any, size) < 0 || listen(fd, 4096) < 0)
+        if (bind(fd, &a.any, size) < 0 || (type == SOCK_STREAM && listen(fd, 4096) < 0))
                 return -errno;
         return steal_fd(&fd);
 }
@@ -80,7 +89,7 @@ static int check_listener(int fd, int type)
             getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
                 return -errno;
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        return has == type && listening ? 0 : -EPROTOTYPE;
+        return has == type && (listening || type == SOCK_DGRAM) ? 0 : -EPROTOTYPE;
 }
 
 int channel_add(struct state *s, uint64_t id, int spec, int outer, int inner, int network, int root)
@@ -110,6 +119,8 @@ int channel_add(struct state *s, uint64_t id, int spec, int outer, int inner, in
                 } else if (listeners[i] >= 0) {
                         result = check_listener(listeners[i], type_of(c));
                 }
+                if (result == 0 && listeners[i] >= 0 && c->spec.kind == CHANNEL_DATAGRAMS)
+                        datagrams_prepare(listeners[i]);
                 if (result == 0 && listeners[i] >= 0)
                         c->listener[i].source.fd = steal_fd(&listeners[i]);
         }
@@ -142,6 +153,8 @@ uint64_t channel_end(struct state *s, struct channel *c)
                 lost += link_end(s, c->links);
         while (c->calls)
                 lost += call_end(s, c->calls);
+        while (c->talks)
+                talk_end(s, c->talks);
         if (c->spec.partner[0])
                 unlink(c->spec.partner);
         if (c->root >= 0)
@@ -166,6 +179,8 @@ void channel_used(struct state *s, struct channel *c)
 /* Is there room for one more connection on that side? */
 static bool has_room(const struct state *s, const struct channel *c, int side)
 {
+        if (c->spec.kind == CHANNEL_DATAGRAMS)
+                return true; /* it makes room itself */
         return s->links < s->limit && c->waiting[side] < WAITING_LIMIT &&
                (c->spec.kind != CHANNEL_EXEC || c->call_count < CALL_LIMIT);
 }
@@ -194,6 +209,10 @@ void channel_accept(struct state *s, struct listener *listener)
         int side = listener == &c->listener[CHANNEL_INSIDE] ? CHANNEL_INSIDE : CHANNEL_OUTSIDE;
         if (listener->source.fd < 0 || !has_room(s, c, side))
                 return;
+        if (c->spec.kind == CHANNEL_DATAGRAMS) {
+                datagrams_receive(s, c, side);
+                return;
+        }
         int fd = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
                 /* No descriptor is left: wait until some link ends, or time has passed. */

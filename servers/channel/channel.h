@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum source_kind { SOURCE_CONTROL, SOURCE_LISTENER, SOURCE_END, SOURCE_REACH, SOURCE_CALL };
+enum source_kind { SOURCE_CONTROL, SOURCE_LISTENER, SOURCE_END, SOURCE_REACH, SOURCE_CALL, SOURCE_TALK };
 #define owner(type, member, source) ((struct type *)((char *)(source)-offsetof(struct type, member)))
 /* What an event of epoll is about: the first member of whatever has one. */
 struct source {
@@ -69,6 +69,8 @@ struct channel {
         size_t waiting[2];   /* links that have only this end */
         struct call *calls;
         size_t call_count;
+        struct talk *talks, *last_talk; /* DATAGRAMS */
+        size_t talk_count;
         struct channel *next;
 };
 
@@ -79,7 +81,9 @@ struct state {
         struct link *dead_links;
         struct reach *reaches, *dead_reaches;
         struct call *dead_calls;
-        size_t links, limit;
+        struct talk *dead_talks;
+        size_t links, limit; /* talks are counted among the links */
+        size_t talks;
         int maker;         /* to the child in the environment's network, or -1 */
         int network;       /* that it lives in, or -1 */
         size_t children;   /* not reaped yet */
@@ -126,8 +130,8 @@ uint64_t link_end(struct state *s, struct link *l);
 void links_retry(struct state *s);
 
 /* reach.c */
-/* A socket of that family in the environment's network, or a negative errno. */
-int reach_socket(struct state *s, int family);
+/* A socket of that family and type in the environment's network, or a negative errno. */
+int reach_socket(struct state *s, int family, int type);
 int reach_network(struct state *s, int network);
 /* A connection to the name `path` inside: link_connected() is called. */
 int reach_name(struct state *s, struct link *l, int side);
@@ -146,3 +150,12 @@ void call_event(struct state *s, struct source *source, uint32_t events);
 void call_ended(struct state *s, pid_t pid, int status);
 uint64_t call_end(struct state *s, struct call *call);
 void calls_bury(struct state *s);
+
+/* datagram.c */
+/* Has the socket tell which address was written to. */
+void datagrams_prepare(int fd);
+/* What has come to the bound socket of that side. */
+void datagrams_receive(struct state *s, struct channel *c, int side);
+void talk_event(struct state *s, struct source *source);
+void talk_end(struct state *s, struct talk *t);
+void talks_expire(struct state *s);

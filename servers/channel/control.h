@@ -28,7 +28,7 @@ enum channel_type {
 };
 
 enum channel_part {
-        CHANNEL_OUTER = 1,   /* a listening socket outside */
+        CHANNEL_OUTER = 1,   /* a listening socket outside; for DATAGRAMS, a bound one */
         CHANNEL_INNER = 2,   /* the listening socket that is named inside */
         CHANNEL_NETWORK = 4, /* the network namespace of the environment's programs */
         CHANNEL_ROOT = 8,    /* their root directory, opened with O_PATH */
@@ -44,7 +44,7 @@ struct channel_message {
         uint64_t lost;
 };
 
-enum channel_kind { CHANNEL_STREAM = 1, CHANNEL_MESSAGES = 2, CHANNEL_EXEC = 3 };
+enum channel_kind { CHANNEL_STREAM = 1, CHANNEL_MESSAGES = 2, CHANNEL_EXEC = 3, CHANNEL_DATAGRAMS = 4 /* UDP */ };
 
 /* What is done on a side, the outer or the inner, when a connection is wanted. */
 enum channel_does {

@@ -230,7 +230,7 @@ static int begin_tcp(struct state *s, struct link *l, const struct channel_side 
         union channel_address a;
         socklen_t size = channel_address(side, &a);
         int fd = inside && l->channel->network
-                         ? reach_socket(s, (int)side->family)
+                         ? reach_socket(s, (int)side->family, SOCK_STREAM)
                          : socket((int)side->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return inside && fd != -1 ? fd : -errno;

@@ -151,6 +151,9 @@ static void dispatch(struct state *s, struct source *source, uint32_t events)
         case SOURCE_CALL:
                 call_event(s, source, events);
                 break;
+        case SOURCE_TALK:
+                talk_event(s, source);
+                break;
         }
 }
 
@@ -192,7 +195,7 @@ static void wake(int number)
 static bool turn(struct state *s)
 {
         struct epoll_event events[EVENTS];
-        int patience = s->retrying ? RETRY_TIME : s->reaches ? 1000 : -1;
+        int patience = s->retrying ? RETRY_TIME : s->reaches ? 1000 : s->talks ? 10000 : -1;
         /* A command's pipes close before it can be reaped: its end has to wake us too, and only while we wait. */
         sigset_t none;
         sigemptyset(&none);
@@ -206,6 +209,7 @@ static bool turn(struct state *s)
                 links_retry(s);
         reap(s);
         reaches_expire(s);
+        talks_expire(s);
         channels_listen(s);
         bury(s);
         return true;

@@ -85,7 +85,7 @@ static int join_user(int network)
 
 static _Noreturn void make_sockets(int socket_to, int network)
 {
-        int family;
+        int wanted[2]; /* family, type */
         int result = join_user(network);
         if (result == 0 && setns(network, CLONE_NEWNET) < 0)
                 result = -errno;
@@ -93,8 +93,8 @@ static _Noreturn void make_sockets(int socket_to, int network)
         close(network);
         if (!send_one(socket_to, result, -1) || result < 0)
                 _exit(1);
-        while (recv(socket_to, &family, sizeof family, 0) == (ssize_t)sizeof family) {
-                cleanup_close int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        while (recv(socket_to, wanted, sizeof wanted, 0) == (ssize_t)sizeof wanted) {
+                cleanup_close int fd = socket(wanted[0], wanted[1] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
                 if (!send_one(socket_to, fd < 0 ? -errno : 0, fd))
                         break;
         }
@@ -123,11 +123,12 @@ int reach_network(struct state *s, int network)
         return 0;
 }
 
-int reach_socket(struct state *s, int family)
+int reach_socket(struct state *s, int family, int type)
 {
+        int wanted[2] = {family, type};
         if (s->maker < 0)
                 return -ENONET;
-        if (send(s->maker, &family, sizeof family, MSG_NOSIGNAL) != (ssize_t)sizeof family)
+        if (send(s->maker, wanted, sizeof wanted, MSG_NOSIGNAL) != (ssize_t)sizeof wanted)
                 return -EIO;
         return receive_one(s->maker);
 }

@@ -345,8 +345,8 @@ static const struct key {
         {"init", parser_init},
         {"grants", read_grants},
         {"limits", parser_limits},
+        {"channels", parser_channels},
         {"devices", NULL},
-        {"channels", NULL},
         {"nest", NULL},
 };
 #define KEYS (sizeof keys / sizeof *keys)

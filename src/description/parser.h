@@ -52,6 +52,8 @@ void parser_network(struct parser *p, const struct node *value);
 
 /* limits.c: the map of `limits:`. */
 void parser_limits(struct parser *p, const struct node *value);
+/* channels.c: the map of `channels:`. */
+void parser_channels(struct parser *p, const struct node *value);
 void parser_sockets(struct parser *p, const struct node *value);
 
 /* load.c: the content of a file ("-": standard input), and the directory that its relative names start from. */

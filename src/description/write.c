@@ -213,6 +213,56 @@ static void add_sockets(struct text *t, const struct served *s)
         text_add(t, "}\n");
 }
 
+static void add_commands(struct text *t, const struct channel_plan *plan)
+{
+        bool first = true; /* word of a command: its name */
+        text_add(t, "{");
+        for (size_t i = 0; i < plan->count; i++) {
+                if (strcmp(plan->words[i], "--") == 0) {
+                        text_add(t, "], ");
+                        first = true;
+                        continue;
+                }
+                add_string(t, plan->words[i]);
+                bool next = i + 1 < plan->count && strcmp(plan->words[i + 1], "--") != 0;
+                text_add(t, first ? ": [" : next ? ", " : "");
+                first = false;
+        }
+        text_add(t, "]}");
+}
+
+static void add_channel(struct text *t, const struct channel_plan *plan)
+{
+        if (plan->where)
+                explain_binary(t, "  ", plan->where);
+        for (size_t i = 0; i < plan->count; i++)
+                explain_binary(t, "  ", plan->words[i]);
+        text_add(t, "  ");
+        add_string(t, plan->name);
+        text_add(t, ": ");
+        if (!plan->count && !plan->where) {
+                text_addf(t, "%s\n", channel_form_word(plan->form));
+                return;
+        }
+        text_addf(t, "{%s: ", channel_form_word(plan->form));
+        if (plan->where) {
+                text_addf(t, "{%s: ", channel_leads_word(plan->leads));
+                add_string(t, plan->where);
+                text_add(t, "}");
+        } else if (plan->form == FORM_EXEC) {
+                add_commands(t, plan);
+        } else if (plan->form == FORM_PORT) {
+                text_add(t, "[");
+                add_string(t, plan->words[0]);
+                text_add(t, ", ");
+                add_string(t, plan->words[1]);
+                text_add(t, "]");
+        } else {
+                add_string(t, plan->words[0]);
+        }
+        text_add(t, "}\n");
+}
+
 char *description_write(const struct environment *e)
 {
         struct text t = {0};
@@ -297,6 +347,10 @@ char *description_write(const struct environment *e)
         for (size_t i = 0; i < e->grants.count; i++) {
                 text_add(&t, i ? "" : "grants:\n");
                 add_grant(&t, &e->grants.grants[i]);
+        }
+        for (size_t i = 0; i < e->channels.count; i++) {
+                text_add(&t, i ? "" : "channels:\n");
+                add_channel(&t, &e->channels.items[i]);
         }
         return t.data;
 }

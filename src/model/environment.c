@@ -202,6 +202,7 @@ void environment_copy(struct environment *to, const struct environment *from)
         }
         grant_list_copy(&to->grants, &from->grants);
         served_copy(&to->sockets, &from->sockets);
+        channel_plans_copy(&to->channels, &from->channels);
         copy_init(to, from);
 }
 
@@ -241,5 +242,6 @@ void environment_clear(struct environment *environment)
         free(environment->init);
         grant_list_clear(&environment->grants);
         served_clear(&environment->sockets);
+        channel_plans_clear(&environment->channels);
         *environment = (struct environment){0};
 }

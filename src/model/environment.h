@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "model/channel.h"
 #include "model/grant.h"
 #include "model/limits.h"
 #include "model/publish.h"
@@ -63,6 +64,7 @@ struct environment {
         size_t program_count, program_capacity;
         char **init;              /* makes it a subhurd: what is pid 1 in it; ends with NULL. NULL: it is none */
         struct grant_list grants; /* given when it starts */
+        struct channel_plans channels; /* opened when it starts */
 };
 
 #define cleanup_environment __attribute__((cleanup(environment_clear)))

@@ -92,6 +92,11 @@ char *environment_to_record(const struct environment *e)
                 grant_to_fields(&t, &e->grants.grants[i]);
                 text_add(&t, "\n");
         }
+        for (size_t i = 0; i < e->channels.count; i++) {
+                text_add(&t, "channel");
+                channel_plan_to_fields(&t, &e->channels.items[i]);
+                text_add(&t, "\n");
+        }
         return t.data;
 }
 
@@ -137,6 +142,8 @@ static int apply(struct environment *e, char **f, int n, struct error *err)
                 return served_by(&e->sockets, (const char *const *)f + 1, (size_t)n - 1, err);
         } else if (n == 2 && strcmp(f[0], "sockets-resolver") == 0) {
                 return served_resolver(&e->sockets, f[1], err);
+        } else if (n >= 5 && strcmp(f[0], "channel") == 0) {
+                return channel_plans_add_fields(&e->channels, f + 1, (size_t)n - 1, err);
         } else if (n >= 2 && strcmp(f[0], "grant") == 0) {
                 cleanup_grant struct grant grant;
                 int result = grant_from_fields(&grant, f + 1, (size_t)n - 1, err);

@@ -7,6 +7,7 @@
 #include "host/living.h"
 #include "host/resource.h"
 #include "model/kept.h"
+#include "verbs/channel.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -352,6 +353,8 @@ int granting_again(struct granting *g)
                 }
         }
         free(all);
+        if (channels_again(g) < 0)
+                failed = -1;
         client_begin(&g->client, MESSAGE_BEGIN);
         if (client_call(&g->client, NULL, 0, &err) < 0) {
                 error_print(stderr, &err);

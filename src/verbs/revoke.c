@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "model/kept.h"
-#include "verbs/granting.h"
+#include "verbs/channel.h"
 #include "verbs/verbs.h"
 
 #include <argp.h>
@@ -80,7 +80,10 @@ static int ask(struct granting *g, const struct request *r, const char *path, st
 static int forget(struct granting *g, const struct request *r, const char *path, struct error *err)
 {
         cleanup_grant_list struct grant_list kept = {0}, left = {0};
-        int result = kept_load(g->directory, &kept, err), removed = 0;
+        int result = kept_load(g->directory, &kept, err), removed = r->all ? channels_forget(g, NULL, err) : 0;
+        if (removed < 0)
+                return removed;
+        bool changed = false;
         for (size_t i = 0; result == 0 && i < kept.count; i++) {
                 const struct grant *one = &kept.grants[i];
                 bool meant = r->all || (path ? strcmp(one->resource, path) == 0 || strcmp(grant_inside(one), path) == 0
@@ -88,10 +91,11 @@ static int forget(struct granting *g, const struct request *r, const char *path,
                 if (meant && r->to)
                         meant = one->to && strcmp(one->to, r->to) == 0;
                 removed += meant;
+                changed |= meant;
                 if (!meant)
                         result = grant_list_add(&left, one, err);
         }
-        if (result == 0 && removed)
+        if (result == 0 && changed)
                 result = kept_save(g->directory, &left, err);
         return result < 0 ? result : removed;
 }
@@ -136,6 +140,9 @@ static int take_back(struct granting *g, const struct request *r, struct error *
         uint64_t count = 0, lost = 0;
         message_get_number(&g->client.answer, TAG_COUNT, &count);
         message_get_number(&g->client.answer, TAG_LOST, &lost);
+        if ((r->all || (path && strncmp(path, CHANNEL_PLACE "/", strlen(CHANNEL_PLACE "/")) == 0)) &&
+            (result = channels_forget(g, r->all ? NULL : path + strlen(CHANNEL_PLACE "/"), err)) < 0)
+                return result;
         printf("%s: %llu revoked\n", g->name, (unsigned long long)count);
         if (lost)
                 fprintf(stderr, "paddock: %llu bytes were on their way and were lost\n", (unsigned long long)lost);

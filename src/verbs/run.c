@@ -253,7 +253,7 @@ static int run_request(struct request *r, const struct library *library)
                 environment_clear(&r->options);
                 return RUN_NEEDS_LIBRARY;
         }
-        if (result == 0 && e.grants.count && !r->explain) { /* rights need a warden */
+        if (result == 0 && (e.grants.count || e.channels.count) && !r->explain) { /* rights need a warden */
                 int status = library ? library->granted(r, &e) : RUN_NEEDS_LIBRARY;
                 cleanup_error struct error none = ERROR_INIT;
                 session_end(&s, &none);

@@ -52,10 +52,12 @@ static int record_view(int directory, const struct system *system, const struct 
         return result;
 }
 
-/* Is something to be granted when it has started? */
+/* Is something to be granted, or a channel to be opened, when it has started? */
 static bool has_grants(int directory, const struct environment *e)
 {
-        return e->grants.count || faccessat(directory, "grants", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        return e->grants.count || e->channels.count ||
+               faccessat(directory, "grants", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+               faccessat(directory, "channels", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* The environment with its programs, made and handed over. 0; 1: it is started already. */

@@ -5,20 +5,9 @@
 load common
 load grants
 load boot
+load channels
 eval "original_$(declare -f teardown)"
 teardown() { end_web; original_teardown; }
-
-END="/usr/bin/python3 $BATS_TEST_DIRNAME/channel.py"
-IN=/run/paddock/channel
-# field NAME [LINE...] - an environment with a network of its own, which sees the tests.
-field()
-{
-        { printf 'name: %s\nnetwork: none\nview: {"%s": empty}\n' "$1" "$HOME"; printf '%s\n' "${@:2}"; } >"$PLACE/$1.yaml"
-        "$PADDOCK" create -f "$PLACE/$1.yaml"
-        "$PADDOCK" start "$1"
-}
-channel() { "$PADDOCK" channel "$@"; }
-partner() { echo "$XDG_STATE_HOME/paddock/env/$1/channel/$2"; }
 
 @test "channel: a stream, on which whoever comes on both sides meets" {
         field web

@@ -5,7 +5,10 @@
   answer PATH [KIND]        listens there; each connection gets back what it sent, in capitals, when it has ended its side
   hold PATH                 connects, prints "held", reads nothing, and tells that the connection has ended
   fill PATH                 connects and writes until nothing more is taken; prints how much; waits for the end
-  port PORT TEXT, serve PORT   as talk and answer, over TCP; `many PORT N` talks N times at once
+  many PORT N               talks N times at once
+  ask PORT TEXT             sends one datagram (UDP) and prints the answer; `asks PORT N` N at once from N sockets
+  echo PORT                 answers each datagram with it in capitals, once for each line in it
+PATH of talk and answer can be a PORT of 127.0.0.1, or of another address: 8080, [::1]:8080
 """
 import select, socket, sys, threading, time
 
@@ -14,9 +17,22 @@ def make(kind='stream'):
     return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET if kind == 'messages' else socket.SOCK_STREAM)
 
 
+def is_port(path):
+    return path.isdigit() or path.startswith('[')
+
+
+def address(path):
+    host, _, port = path.rpartition(':')
+    return (host.strip('[]') or '127.0.0.1', int(port))
+
+
+def make_port(path, kind):
+    return socket.socket(socket.AF_INET6 if path.startswith('[') else socket.AF_INET, kind)
+
+
 def connect(path, kind='stream'):
-    if path.isdigit():
-        return socket.create_connection(('127.0.0.1', int(path)), timeout=20)
+    if is_port(path):
+        return socket.create_connection(address(path), timeout=20)
     s = make(kind)
     s.settimeout(20)
     s.connect(path)
@@ -44,10 +60,10 @@ def talk(path, text, kind='stream'):
 
 
 def answer(path, kind='stream'):
-    if path.isdigit():
-        s = socket.socket()
+    if is_port(path):
+        s = make_port(path, socket.SOCK_STREAM)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(('127.0.0.1', int(path)))
+        s.bind(address(path))
     else:
         s = make(kind)
         s.bind(path)
@@ -100,8 +116,45 @@ def many(port, count):
     print('bad: %s' % bad if bad else 'all good')
 
 
+def ask(path, text):
+    s = make_port(path, socket.SOCK_DGRAM)
+    s.connect(address(path))
+    s.settimeout(0.7)
+    for _ in range(5):
+        try:
+            s.send(text.encode())
+            return s.recv(65536).decode()
+        except (socket.timeout, ConnectionRefusedError):
+            time.sleep(0.1)
+    return 'no answer'
+
+
+def asks(path, count):
+    bad = []
+
+    def one(i):
+        text = 'number %d ' % i * 100
+        if ask(path, text) != text.upper():
+            bad.append(i)
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(int(count))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print('bad: %s' % bad if bad else 'all good')
+
+
+def echo(path):
+    s = make_port(path, socket.SOCK_DGRAM)
+    s.bind(address(path))
+    while True:
+        text, peer = s.recvfrom(65536)
+        for line in text.split(b'\n'):
+            s.sendto(line.upper(), peer)
+
+
 what, rest = sys.argv[1], sys.argv[2:]
-if what == 'talk':
-    print(talk(*rest), end='')
+if what in ('talk', 'ask'):
+    print({'talk': talk, 'ask': ask}[what](*rest), end='')
 else:
-    {'answer': answer, 'hold': hold, 'fill': fill, 'many': many}[what](*rest)
+    {'answer': answer, 'hold': hold, 'fill': fill, 'many': many, 'asks': asks, 'echo': echo}[what](*rest)
