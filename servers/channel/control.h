@@ -44,7 +44,12 @@ struct channel_message {
         uint64_t lost;
 };
 
-enum channel_kind { CHANNEL_STREAM = 1, CHANNEL_MESSAGES = 2, CHANNEL_EXEC = 3, CHANNEL_DATAGRAMS = 4 /* UDP */ };
+enum channel_kind {
+        CHANNEL_STREAM = 1,
+        CHANNEL_MESSAGES = 2,
+        CHANNEL_EXEC = 3,
+        CHANNEL_DATAGRAMS = 4 /* UDP */
+};
 
 /* What is done on a side, the outer or the inner, when a connection is wanted. */
 enum channel_does {

@@ -178,7 +178,8 @@ void talk_event(struct state *s, struct source *source)
                 int side = c->listener[CHANNEL_INSIDE].source.fd >= 0 ? CHANNEL_INSIDE : CHANNEL_OUTSIDE;
                 union talk_control control;
                 struct iovec part = {s->buffer, (size_t)n};
-                struct msghdr m = {.msg_name = &t->peer, .msg_namelen = t->peer_size, .msg_iov = &part, .msg_iovlen = 1};
+                struct msghdr m = {.msg_name = &t->peer, .msg_namelen = t->peer_size,
+                                   .msg_iov = &part, .msg_iovlen = 1};
                 put_place(t, &m, &control);
                 (void)!sendmsg(c->listener[side].source.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
                 c->failed = 0;

@@ -92,7 +92,7 @@ int channel_at_from_word(const char *word, struct channel_at *at, struct error *
 
 static int check_port(const struct channel_plan *plan, struct error *err)
 {
-        struct channel_at from, to;
+        struct channel_at from = {0}, to = {0};
         if (plan->count != 2) {
                 error_set(err, EINVAL, "a port channel needs where is listened, and where that leads to");
                 return error_remedy(err, "port outside:8080 inside:80, or port inside:5432 outside:5432");
