@@ -140,8 +140,7 @@ assert c["outside"].endswith("/channel/log") and c["used"], c'
 
 @test "channel: a port, both ways; many connections at once" {
         field web
-        free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-        out=$(free) in=$(free)
+        out=$(free_port) in=$(free_port)
         start enter sh -c "$END answer 8080"
         run channel web http port "outside:$out" inside:8080
         expect_status 0

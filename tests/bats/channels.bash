@@ -5,13 +5,20 @@
 
 END="/usr/bin/python3 $BATS_TEST_DIRNAME/channel.py"
 IN=/run/paddock/channel
-# free_port [udp] - a port that nobody has.
+# free_port [udp] - a port that nobody has. It is none of those that the kernel gives to who asks for any: between this
+# question and its use, a test beside this one would get it.
 free_port()
 {
-        python3 -c 'import socket, sys
-s = socket.socket(type=socket.SOCK_DGRAM if sys.argv[1] else socket.SOCK_STREAM)
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])' "${1:-}"
+        python3 -c 'import random, socket, sys
+while True:
+    s = socket.socket(type=socket.SOCK_DGRAM if sys.argv[1] else socket.SOCK_STREAM)
+    try:
+        port = random.randrange(12000, 32000)
+        s.bind(("127.0.0.1", port))
+        break
+    except OSError:
+        pass
+print(port)' "${1:-}"
 }
 # field NAME [LINE...] - an environment with a network of its own, which sees the tests.
 field()
